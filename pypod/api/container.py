@@ -1,4 +1,4 @@
-"""A container: the handle that is held."""
+"""The handle of a container."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class Container(ExecMethods, OutputMethods, FileMethods):
-    """One container: an engine and an id. Nothing that can change is cached: it is asked of the store and the kernel.
+    """A container: an engine and an id. Whatever can change is read from the store and the kernel each time.
 
-    As a context manager it is removed at the end of the block, and ends with this process if the block never does.
+    As a context manager, it is removed at the end of the block; if this process ends first, the container ends, too.
 
     >>> c = engine.containers.run(["sleep", "60"], rootfs="/")   # doctest: +SKIP
     >>> c.exec(["id", "-u"]).stdout                              # doctest: +SKIP
@@ -38,58 +38,58 @@ class Container(ExecMethods, OutputMethods, FileMethods):
 
     @classmethod
     def get(cls, ref: str, *, engine: types.Engine | None = None) -> Container:
-        """Return the container that a name, an id or the beginning of one names. Raises NoSuchContainer."""
+        """Return the container with this name, id or id prefix. Raises NoSuchContainer."""
         return opened(engine).containers.get(ref)
 
     @classmethod
     def list(cls, *, all: bool = False, engine: types.Engine | None = None) -> list[Container]:
-        """Return the running containers, the oldest first; with ``all`` every one."""
+        """Return the running containers, oldest first; with ``all`` every container."""
         return opened(engine).containers.list(all=all)
 
     @classmethod
     @takes(lambda: types.AloneOptions)
     def create(cls, asked: types.AloneOptions) -> Container:
-        """Create a container outside of any pod, not started yet. See ``Containers.create``."""
+        """Create a container outside any pod without starting it; see ``Containers.create``."""
         return opened(asked.engine).containers._create(asked)
 
     @classmethod
     @takes(lambda: types.AloneOptions)
     def run(cls, asked: types.AloneOptions) -> Container:
-        """Create and start a container outside of any pod. See ``Containers.run``."""
+        """Create and start a container outside any pod; see ``Containers.run``."""
         return opened(asked.engine).containers._run(asked)
 
     @property
     def name(self) -> str:
-        """The name that it was found by; ``record().name`` is the one it has now, if somebody renamed it."""
+        """The name known to this handle; ``record().name`` is the current one if it was renamed elsewhere."""
         return self._name
 
     @property
     def created_ns(self) -> int:
-        """When it was created, in nanoseconds since the epoch. Raises NoSuchContainer when it was removed."""
+        """The time of creation, in nanoseconds since the epoch. Raises NoSuchContainer when it was removed."""
         return self.record().created_ns
 
     def spec(self) -> types.ContainerSpec:
-        """Return what was asked."""
+        """Return its specification."""
         return self._engine.container_spec(self.record())
 
     def state(self) -> types.ContainerState:
-        """Return what is, at this moment. Raises NoSuchContainer when it was removed."""
+        """Return its current state. Raises NoSuchContainer when it was removed."""
         self.record()
         with Boundary(f"read the state of container {self._name}"):
             state = observe.container_state(self.directory, self._engine.boot_id)
         if state.status == "created":
-            self.record()  # one that was removed this moment looks the same as one that was never started
+            self.record()  # a container removed just now looks the same as one that was never started
         return state
 
     @property
     def pod(self) -> types.Pod | None:
-        """The pod it is a member of."""
+        """The pod that it is a member of, None outside any pod."""
         pod_id = self.record().pod_id
         return self._engine.pods.get(pod_id) if pod_id else None
 
     @property
     def networks(self) -> Sequence[types.Network]:
-        """The networks that it is to be connected to, in their order; a pod's member has the pod's."""
+        """The networks that it is configured to join, in order; for a member of a pod, the pod's."""
         from pypod.engine.networks.connections import networks_of
 
         get = self._engine.networks.get
@@ -97,7 +97,7 @@ class Container(ExecMethods, OutputMethods, FileMethods):
 
     @property
     def addresses(self) -> dict[str, tuple[str, ...]]:
-        """Its addresses by the name of the network, IPv4 first; empty when it does not run.
+        """Its addresses by network name, IPv4 first; empty when it is not running.
 
         >>> container.addresses                                         # doctest: +SKIP
         {'podman': ('10.88.0.2',)}
@@ -108,7 +108,7 @@ class Container(ExecMethods, OutputMethods, FileMethods):
 
     @property
     def ports(self) -> tuple[types.Port, ...]:
-        """The published ports of the host that lead to it, random ones as they were chosen; in a pod the pod's.
+        """The published ports that lead to it, random ones as they were chosen; for a member of a pod, the pod's.
 
         >>> container.ports                                             # doctest: +SKIP
         (Port(container_port=80, host_port=8080, host_ip='', protocol='tcp', count=1),)
@@ -133,11 +133,11 @@ class Container(ExecMethods, OutputMethods, FileMethods):
         return self.record()
 
     def start(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> None:
-        """Start it and what it depends on: its pod's infra, the containers whose namespaces it joins.
+        """Start it and what it depends on: its pod's infra and the containers whose namespaces it joins.
 
-        Nothing happens when it runs. ``columns`` and ``rows`` size its terminal.
+        Does nothing if it is running. ``columns`` and ``rows`` are the size of its terminal.
 
-        With ``attended`` the caller waits for its end and removes it, if it was created to be removed.
+        With ``attended`` it is the caller who waits for its end and then removes it if it was created with ``remove``.
 
         Raises LaunchFailed naming the kernel operation, CommandNotFound, CommandNotExecutable, PodBroken.
         """
@@ -150,7 +150,7 @@ class Container(ExecMethods, OutputMethods, FileMethods):
         start.start(self._engine, record, start.Terminal(columns, rows), attended=attended)
 
     def explain(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> types.Explanation:
-        """Return what ``start`` of the same arguments would do now, step by step, with nothing done; ``print`` it.
+        """Return the steps ``start`` with these arguments would take now, without taking any; ``print`` shows them.
 
         >>> print(container.explain())                                  # doctest: +SKIP
          1  python      make directory /var/lib/pypod/containers/...  [mkdir(2)]
@@ -162,11 +162,11 @@ class Container(ExecMethods, OutputMethods, FileMethods):
             return of_start(self._engine, self.record(), Terminal(columns, rows), attended=attended)
 
     def oci_config(self) -> dict[str, types.Any]:
-        """Return its configuration as the OCI runtime specification has it: what a start would have now.
+        """Return its configuration in the form of the OCI runtime specification, as a start would use it now.
 
-        It is valid as the config.json of a bundle, for any runtime. The root's ``path`` is where ``start`` mounts an
-        image's layers, inside of the container's mount namespace only; files that it names are written at the start. A
-        user given by name is in ``username``: other runtimes do not look it up.
+        It is valid as the config.json of a bundle for any runtime. The root's ``path`` is where ``start`` mounts an
+        image's layers, in the container's mount namespace only; files that it refers to are written by ``start``. A
+        user given by name is in ``username``, which other runtimes do not look up.
 
         >>> container.oci_config()["process"]["args"]                   # doctest: +SKIP
         ['sleep', '1000']
@@ -176,16 +176,16 @@ class Container(ExecMethods, OutputMethods, FileMethods):
         return oci_config(self._engine, self.record())
 
     def stop(self, timeout: float | None = None) -> None:
-        """Stop it: the stop signal, and SIGKILL after ``timeout`` seconds (default: its own stop timeout).
+        """Stop it: send the stop signal, then SIGKILL after ``timeout`` seconds (default: its own stop timeout).
 
-        A first process that has been up for more than 2 s and neither handles, blocks nor ignores the signal is killed
-        at once: it would never get it. The whole cgroup is gone afterwards. Nothing happens when the container does not
-        run. Raises WrongState when it is paused.
+        An init process that has been running for more than 2 s and neither handles, blocks nor ignores the signal is
+        killed at once, since the signal would never reach it. The whole cgroup is gone afterwards. Does nothing if the
+        container is not running. Raises WrongState when it is paused.
         """
         from pypod.engine.lifecycle import stopping
 
         if timeout is not None and timeout < 0:
-            raise InvalidSpec("timeout", f"a timeout is not negative: {timeout:g}")
+            raise InvalidSpec("timeout", f"the timeout must not be negative: {timeout:g}")
         record = self.record()
         if record.kind == records.INFRA:
             self._engine.pods.get(record.pod_id).stop_infra()
@@ -194,13 +194,13 @@ class Container(ExecMethods, OutputMethods, FileMethods):
             stopping.stop(self._engine, record, timeout)
 
     def explain_stop(self, timeout: float | None = None) -> types.Explanation:
-        """Return what ``stop`` of the same argument would do now, step by step, with nothing done; ``print`` it."""
+        """Return the steps ``stop`` with this argument would take now, without taking any; ``print`` shows them."""
         from pypod.engine.lifecycle.explain import of_stop
 
         return of_stop(self._engine, [self.record()], timeout)
 
     def restart(self, timeout: float | None = None) -> None:
-        """Stop and start it. Raises PodBroken, with nothing stopped, when it could not be started again."""
+        """Stop and start it. Raises PodBroken, before stopping anything, when it could not be started again."""
         from pypod.engine.lifecycle.start import require_startable
 
         record = self.record()
@@ -214,7 +214,7 @@ class Container(ExecMethods, OutputMethods, FileMethods):
         self.start()
 
     def kill(self, signal: str | int = SIGKILL) -> None:
-        """Send a signal to its first process. Raises WrongState when it does not run."""
+        """Send a signal to its init process. Raises WrongState when it is not running."""
         from pypod.engine.lifecycle import stopping
 
         number = signal_number(signal)
@@ -222,24 +222,24 @@ class Container(ExecMethods, OutputMethods, FileMethods):
             stopping.kill(self._engine, self.record(), number)
 
     def pause(self) -> None:
-        """Keep all its processes from running until ``unpause``. They are not told.
+        """Freeze all its processes until ``unpause``. They are not notified.
 
-        Raises WrongState when it does not run, Unsupported where the host cannot freeze a cgroup.
+        Raises WrongState when it is not running, Unsupported where the host cannot freeze a cgroup.
         """
         from pypod.engine.lifecycle import pausing
 
         pausing.pause(self._engine, self.record())
 
     def unpause(self) -> None:
-        """Let its processes go on. Raises WrongState when it is not paused."""
+        """Resume its processes. Raises WrongState when it is not paused."""
         from pypod.engine.lifecycle import pausing
 
         pausing.unpause(self._engine, self.record())
 
     def rename(self, name: str) -> None:
-        """Give it another name, running or not; what runs is found by it at once on networks that have names.
+        """Rename it, running or not; on networks with DNS, a running container is found by the new name at once.
 
-        Raises InvalidSpec for what is no name, AlreadyExists when it is taken.
+        Raises InvalidSpec for an invalid name, AlreadyExists for a name in use.
 
         >>> container.rename("web-old")                                 # doctest: +SKIP
         """
@@ -257,11 +257,11 @@ class Container(ExecMethods, OutputMethods, FileMethods):
 
     @takes(lambda: types.LimitOptions)
     def update(self, limits: types.LimitOptions) -> None:
-        """Change what it may use while it runs; the next start has again what it was created with.
+        """Change its limits while it is running; the next start applies those it was created with.
 
-        The arguments are the limits among the options of ``Containers.create``: ``memory``, ``cpus`` and so on; what is
-        not given stays. Raises InvalidSpec, also when the kernel refuses a value, Unsupported for what this host cannot
-        limit, WrongState when it does not run.
+        The arguments are the limits among the options of ``Containers.create``: ``memory``, ``cpus`` and so on; limits
+        that are not given stay as they are. Raises InvalidSpec, also when the kernel refuses a value, Unsupported for a
+        limit that this host does not support, WrongState when it is not running.
 
         >>> container.update(memory=64 << 20, cpus=0.5)                 # doctest: +SKIP
         """
@@ -271,9 +271,9 @@ class Container(ExecMethods, OutputMethods, FileMethods):
             update(self._engine, self.record(), limits)
 
     def stats(self, interval: float = 1.0) -> Iterator[types.Stats]:
-        """Yield what it uses, at once and every ``interval`` seconds, for as long as it runs.
+        """Yield its resource usage, at once and then every ``interval`` seconds, for as long as it is running.
 
-        The first value's ``cpu_percent`` is since its start, every other's since the one before.
+        ``cpu_percent`` of the first sample covers the time since its start, of each later one since the one before.
 
         >>> next(container.stats()).memory_bytes                        # doctest: +SKIP
         917504
@@ -286,9 +286,9 @@ class Container(ExecMethods, OutputMethods, FileMethods):
         return (one for look in follow(self._engine, records_now, interval) for one in look)
 
     def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
-        """Remove it; with ``force`` stop it first. Nothing happens when it is gone already.
+        """Remove it; with ``force`` stop it first. Does nothing if it no longer exists.
 
-        Raises WrongState when it runs and ``force`` is not given.
+        Raises WrongState when it is running and ``force`` is not given.
         """
         from pypod.engine.lifecycle import stopping
 
@@ -307,21 +307,21 @@ class Container(ExecMethods, OutputMethods, FileMethods):
         stopping.remove(self._engine, record, force=force, timeout_s=timeout)
 
     def dependents(self) -> tuple[Container, ...]:
-        """Return the containers that were created to join a namespace of this one, the oldest first."""
+        """Return the containers that were created to join a namespace of this one, oldest first."""
         found = dependencies.joining(self._engine.database, self.id)
         return tuple(Container(self._engine, one.id, one.name) for one in found if one.kind == records.CONTAINER)
 
     def enter(self, *kinds: str) -> types.Entered:
-        """Return a context in which this thread is in the container's namespaces: ``with c.enter("net", "uts"):``.
+        """Return a context manager that puts this thread into its namespaces: ``with c.enter("net", "uts"):``.
 
-        Raises InvalidSpec for kinds a thread cannot enter (mnt, user), WrongState when it does not run.
+        Raises InvalidSpec for kinds that a thread cannot enter (mnt, user), WrongState when it is not running.
         """
         from pypod.engine.core.enter import enter
 
         return enter(self._name, self.state(), kinds)
 
     def namespaces(self) -> dict[str, int]:
-        """Return the inode of each of its namespaces by kind; empty when it does not run."""
+        """Return the inode of each of its namespaces by kind; empty when it is not running."""
         state = self.state()
         found = self._engine.proc.namespaces(state.pid) if state.running else None
         return {kind: inode for kind, (_, inode) in (found or {}).items()}
@@ -332,7 +332,7 @@ class Container(ExecMethods, OutputMethods, FileMethods):
         return container_html(self._engine, self.id, self._name)
 
     def inspect(self, *, size: bool = False) -> dict[str, types.Any]:
-        """Return everything there is to know, in podman's form; with ``size`` that of its writable layer, too."""
+        """Return all its details, in podman's form; with ``size`` also the size of its writable layer."""
         from pypod.engine.inspect.containers import inspect_container
 
         found = inspect_container(self._engine, self.record())
@@ -340,16 +340,16 @@ class Container(ExecMethods, OutputMethods, FileMethods):
             return found
         from pypod.engine.containers.differences import writable_bytes
 
-        # before the mounts, as podman
+        # before the mounts, as in podman
         before = list(found).index("Mounts")
         items = list(found.items())
         items.insert(before, ("SizeRw", writable_bytes(self._engine, self.directory)))
         return dict(items)
 
     def healthcheck(self) -> bool:
-        """Run its health check and remember the result; return whether it succeeded.
+        """Run its health check and record the result; return whether it succeeded.
 
-        Raises InvalidSpec when it has none, WrongState when it does not run.
+        Raises InvalidSpec when it has none, WrongState when it is not running.
         """
         from pypod.engine.containers.health import check
 
@@ -366,7 +366,7 @@ class Container(ExecMethods, OutputMethods, FileMethods):
         kept_records.renew(self._engine, self.id)
         try:
             client = Attachment(self.directory, self._name)
-        except WrongState:  # it does not run: whoever starts it tells its monitor
+        except WrongState:  # not running: the next start passes the owner to its monitor
             return self
         client.own(owner.start_time)
         client.close()

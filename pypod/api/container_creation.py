@@ -1,4 +1,4 @@
-"""How a container comes to be: what was asked for becomes a specification, and that a record."""
+"""Create containers: from the options to a specification, and from that to a record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def _image_and_command(asked: MemberOptions) -> tuple[Image | str | None, Sequence[str] | str]:
-    """Return the image, None with a root file system instead, and the command."""
+    """Return the image (None with a root file system instead) and the command."""
     image, command = asked.image, asked.command
     if asked.rootfs:
         if not isinstance(image, str | tuple) or (image and command is not None):
@@ -40,7 +40,7 @@ def _image_and_command(asked: MemberOptions) -> tuple[Image | str | None, Sequen
 
 
 class Creation:
-    """Creates containers of an engine, or tells what that would do."""
+    """Creates containers of an engine, or explains what that would do."""
 
     __slots__ = ("_engine",)
 
@@ -48,7 +48,7 @@ class Creation:
         self._engine = engine
 
     def create(self, asked: MemberOptions, pod: Pod | str | None = None, *, ephemeral: bool = False) -> types.Container:
-        """Create a container of a pod, or of none. Raises what ``Containers.create`` raises."""
+        """Create a container, in a pod or outside any. Raises what ``Containers.create`` raises."""
         from pypod.api.pod import Pod
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
@@ -75,7 +75,7 @@ class Creation:
             )
             spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(ports=ports)
             if spec.limits is not None:
-                settings_of(self._engine, spec.limits)  # what this host cannot limit: before there is a container
+                settings_of(self._engine, spec.limits)  # raises for unsupported limits before the container exists
 
             def add(spec: ContainerSpec) -> types.Container:
                 return self._add(self._record(spec, pod_spec, owner, found.id if found else ""), spec, connections)
@@ -92,7 +92,7 @@ class Creation:
     def _with_image(
         self, base: Image | str | None, pull: str, options: ContainerOptions, command: Sequence[str] | str
     ) -> tuple[Image | None, ContainerOptions, Sequence[str] | str]:
-        """Return the image, and options and command with what other containers and its configuration say."""
+        """Return the image, and options and command completed from other containers and the image's configuration."""
         from pypod.engine.specs.variables import with_variables
         from pypod.engine.storage.volumes import with_volumes_from
 
@@ -124,9 +124,9 @@ class Creation:
         return userns_options.of_container(self._engine, spec, options, pod)
 
     def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
-        """Name the containers it joins by id: a name may be another one's tomorrow.
+        """Refer to the containers whose namespaces it joins by id: a name may pass to another container.
 
-        Raises NoSuchContainer, and InvalidSpec when there is nothing at a path that it names.
+        Raises NoSuchContainer, and InvalidSpec for a namespace's path that does not exist.
         """
         if any(spec.namespace(kind).mode == "ns" for kind in JOINABLE):
             from pypod.engine.lifecycle.joining import require_paths
@@ -166,7 +166,7 @@ class Creation:
             pod_id=spec.pod_id,
             created_ns=time.time_ns(),
             image=spec.image,
-            # for showing only: arguments that are no UTF-8 are in the spec as they were given
+            # for display only: the spec has arguments that are not UTF-8 as they were given
             command=" ".join(spec.command).encode("utf-8", "backslashreplace").decode(),
             cgroup=container_path(parent, group, identifier),
             remove=int(spec.remove),
@@ -176,7 +176,7 @@ class Creation:
         )
 
     def explain(self, asked: types.ExplainOptions) -> types.Explanation:
-        """Return what ``Containers.explain`` does."""
+        """Return the explanation of a run; see ``Containers.explain``."""
         from pypod.api.pod import Pod
         from pypod.engine.lifecycle import explain
         from pypod.engine.lifecycle.start import Terminal

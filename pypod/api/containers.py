@@ -29,16 +29,16 @@ class Containers:
     def create(self, asked: types.CreateOptions) -> types.Container:
         """Create a container without starting it.
 
-        ``image`` is a name or an Image; one that is not here is pulled, as ``pull`` says (always, missing, never,
-        newer). With the option ``rootfs`` there is no image, and the first argument is the command.
+        ``image`` is a name or an Image; ``pull`` says when it is pulled (always, missing, never, newer). With the
+        option ``rootfs`` there is no image, and the first argument is the command.
 
-        ``ports`` are published on the host: texts as podman's --publish has them, numbers (of the container, with a
-        random port of the host), or a mapping from the host's to the container's. ``publish_all`` adds a random port
-        for each that the image or ``exposed_ports`` name. Without a network of its own there is nothing to publish, and
-        they are ignored; in a pod they are the pod's.
+        ``ports`` are published on the host: strings as for podman's --publish, numbers (container ports, each on a
+        random host port), or a mapping from host ports to container ports. ``publish_all`` adds a random host port for
+        each further port that the image or ``exposed_ports`` names. For a container without a network of its own they
+        are ignored; a pod's ports are published by the pod, not by its members.
 
         Raises InvalidSpec, AlreadyExists for a name in use, NoSuchPod, NoSuchImage, RegistryError, and Unsupported for
-        what this host cannot limit or publish; then no container was created.
+        a limit or a port that this host does not support; then no container was created.
 
         >>> engine.containers.create("busybox", ["sleep", "60"], name="box")     # doctest: +SKIP
         >>> engine.containers.create("httpd", ports=["8080:80", "127.0.0.1::443"])     # doctest: +SKIP
@@ -55,12 +55,12 @@ class Containers:
 
     @takes(lambda: types.ExplainOptions)
     def explain(self, asked: types.ExplainOptions) -> types.Explanation:
-        """Return what ``run`` would do, step by step, with nothing done; ``new_pod`` names a pod that it would create.
+        """Return the steps that ``run`` would take, without taking any; ``new_pod`` names a pod that it would create.
 
-        That has the options about the network, and the ports.
+        That pod gets the network options and the ports.
 
-        The image must be here: nothing is pulled. ``columns``, ``rows`` and ``attended`` are those of
-        ``Container.start``. Raises what ``create`` raises, but for names in use.
+        The image must exist locally: nothing is pulled. ``columns``, ``rows`` and ``attended`` are those of
+        ``Container.start``. Raises what ``create`` raises, except for names in use.
 
         >>> print(engine.containers.explain(["true"], rootfs="/"))     # doctest: +SKIP
         """
@@ -69,16 +69,16 @@ class Containers:
         return Creation(self._engine).explain(asked)
 
     def explain_creation(self) -> types.Explanation:
-        """Return what ``create`` does beside checking what it is asked for: it writes that down, and nothing else."""
+        """Return the steps of ``create`` after the checks of its arguments: it writes the records and nothing else."""
         from pypod.engine.lifecycle.explain import of_creation
 
         return of_creation(self._engine, "container", 2)
 
     @takes(lambda: types.CreateOptions)
     def run(self, asked: types.CreateOptions) -> types.Container:
-        """Create and start a container. When the start fails nothing is left of it.
+        """Create and start a container. If the start fails, nothing is left of it.
 
-        The arguments are those of ``create``; raises what that and ``Container.start`` raise.
+        The arguments are those of ``create``. Raises what ``create`` and ``Container.start`` raise.
         """
         return self._run(asked, asked.pod, ephemeral=asked.ephemeral)
 
@@ -92,7 +92,7 @@ class Containers:
         return container
 
     def get(self, ref: str) -> types.Container:
-        """Return the container that a name, an id or the beginning of one names.
+        """Return the container with this name, id or id prefix.
 
         Raises NoSuchContainer, AmbiguousName.
         """
@@ -102,7 +102,7 @@ class Containers:
         return Container(self._engine, record.id, record.name)
 
     def exists(self, ref: str) -> bool:
-        """Return whether ``get`` would find one."""
+        """Return whether ``get`` would find a container."""
         try:
             self.get(ref)
         except NoSuchContainer:
@@ -110,7 +110,7 @@ class Containers:
         return True
 
     def list(self, *, all: bool = False) -> list[types.Container]:
-        """Return the running containers, the oldest first; with ``all`` every one. Infras are not among them."""
+        """Return the running containers, oldest first; with ``all`` every container. Infras are not included."""
         from pypod.api.container import Container
         from pypod.engine.containers.listing import listed_containers
 
@@ -121,7 +121,7 @@ class Containers:
         ]
 
     def summaries(self) -> Sequence[types.ContainerSummary]:
-        """Return every container as ``pypod ps --all`` shows it, the oldest first, infras among them.
+        """Return a summary of every container as ``pypod ps --all`` shows it, oldest first, infras included.
 
         >>> [(one.name, one.state.status) for one in engine.containers.summaries()]      # doctest: +SKIP
         [('web', 'running')]
@@ -137,10 +137,10 @@ class Containers:
         pods: Iterable[str] | None = None,
         before: Iterable[types.Stats] = (),
     ) -> Sequence[types.Stats]:
-        """Return what those containers that run use at this moment: some, those of some pods, or all; infras, too.
+        """Return the current resource usage of running containers: of ``refs``, of those in ``pods``, or of all.
 
-        ``before`` is an earlier answer: ``cpu_percent`` is since then, otherwise since the start. Raises
-        NoSuchContainer, NoSuchPod, AmbiguousName.
+        Infras are included. ``before`` is an earlier result, since which ``cpu_percent`` is measured; without it, it is
+        since the start. Raises NoSuchContainer, NoSuchPod, AmbiguousName.
 
         >>> [(one.name, one.memory_bytes) for one in engine.containers.stats()]      # doctest: +SKIP
         [('web', 917504)]

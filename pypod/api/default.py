@@ -1,4 +1,4 @@
-"""The engine that a class method works with when it is given none."""
+"""The engine of a class method that was called without one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["opened"]
 
 
 def opened(engine: Engine | None) -> Engine:
-    """Return an engine as it was given, or one on the default storage directory.
+    """Return ``engine`` if it is given, else one on the default storage directory.
 
-    The class is looked up under its public name: an engine makes the handles, so that these cannot import it.
+    The class is looked up by its public name: its module imports the handles, so these cannot import it.
     """
     if engine is not None:
         return engine

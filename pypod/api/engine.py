@@ -1,4 +1,4 @@
-"""The engine: everything a user holds leads back to one."""
+"""The engine, which every handle refers to."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Engine(Context):
-    """An engine on one storage directory. Cheap to make, usable from any thread, keeps no state of pods.
+    """An engine on one storage directory. Cheap to create, safe to use from any thread, and without any state of pods.
 
-    ``root`` is the directory everything is kept in (default: $PYPOD_ROOT, /var/lib/pypod for root). Close it, or use
-    it as a context manager, to give its descriptors back early.
+    ``root`` is the directory that everything is kept in (default: $PYPOD_ROOT, /var/lib/pypod for root). Close the
+    engine, or use it as a context manager, to release its descriptors early.
 
-    Raises PermissionDenied when the directory is another user's or open to others.
+    Raises PermissionDenied when the directory belongs to another user or is writable by others.
 
     >>> engine = Engine()                                   # doctest: +SKIP
     >>> pod = engine.pods.create(name="mipod")              # doctest: +SKIP
@@ -47,7 +47,7 @@ class Engine(Context):
 
     @property
     def manifests(self) -> types.ManifestLists:
-        """The lists of manifests: create, get, exists."""
+        """The manifest lists: create, get, exists."""
         from pypod.api.manifest_lists import ManifestLists
 
         return ManifestLists(self)
@@ -67,7 +67,7 @@ class Engine(Context):
         filters: Mapping[str, str | Sequence[str]] | None = None,
         follow: bool = False,
     ) -> Iterator[types.Event]:
-        """Yield what happened to pods and containers, and with ``follow`` what happens; see ``pypod.events``.
+        """Yield past events of pods and containers, and with ``follow`` new ones; see ``pypod.events``.
 
         >>> for event in engine.events(filters={"type": "pod"}):       # doctest: +SKIP
         ...     print(event.action, event.name)
@@ -78,7 +78,7 @@ class Engine(Context):
         return events(self, since, until, filters=filters, follow=follow)
 
     def watch_namespaces(self, pods: Iterable[types.Pod | str] = ()) -> types.NamespaceWatcher:
-        """Return what looks at the namespaces of some pods (default: all) again and again.
+        """Return a watcher that takes snapshots of the namespaces of some pods (default: all).
 
         Raises NoSuchPod, AmbiguousName.
 
@@ -93,7 +93,7 @@ class Engine(Context):
         return NamespaceWatcher(self, names)
 
     def info(self) -> dict[str, types.Any]:
-        """Return what there is to know of the host and of the storage, in podman's form.
+        """Return information about the host and the storage, in podman's form.
 
         >>> engine.info()["store"]["containerStore"]["running"]        # doctest: +SKIP
         3
@@ -103,19 +103,19 @@ class Engine(Context):
         return information(self)
 
     def unshare(self, command: Sequence[str]) -> types.Invocation:
-        """Return what runs a command as root of the user namespace that the caller's containers live in.
+        """Return the invocation of a command as root of the user namespace that the caller's containers run in.
 
-        Files that belong to users of containers can be worked with there: the ids of /etc/subuid and /etc/subgid follow
-        from 1 on. The caller's session is made if there is none. Raises WrongState for root, who has no session.
+        Files that belong to users of containers are accessible there: the ids of /etc/subuid and /etc/subgid are mapped
+        from 1 on. The caller's session is created if there is none. Raises WrongState for root, who has no session.
         """
         from pypod.engine.session.session import unshared
 
         return unshared(self, command)
 
     def end_session(self) -> bool:
-        """End the caller's session, so that the next start makes one with the ids that are right then.
+        """End the caller's session, so that the next start creates one with the ids that apply then.
 
-        Everything that runs in it has to be stopped before. Returns whether there was one; root has none.
+        Everything that runs in it must be stopped first. Returns whether there was a session; root has none.
         """
         from pypod.engine.networks.user_bridges import end_session
 

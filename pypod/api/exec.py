@@ -1,4 +1,4 @@
-"""Methods of a container that run further commands in it."""
+"""Methods of a container that run commands in it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class ExecMethods(ContainerHandle):
         privileged: bool = False,
         timeout: float | None = None,
     ) -> types.ExecResult:
-        """Run a command in it to its end; return exit code, stdout and stderr.
+        """Run a command in the container until it exits; return its exit code, stdout and stderr.
 
-        ``stdin`` is given to it whole. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded
-        after ``timeout`` seconds, when the command is killed.
+        ``stdin`` is all of its input. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded
+        after ``timeout`` seconds; the command is then killed.
         """
         from pypod.engine.lifecycle import process
 
@@ -51,7 +51,7 @@ class ExecMethods(ContainerHandle):
         privileged: bool = False,
         terminal: bool = False,
     ) -> types.Process:
-        """Start a command in it and return it running: iterate for its output, ``write`` for its input, ``wait``.
+        """Start a command in the container and return its process: iterate over the output, ``write`` input, ``wait``.
 
         With ``terminal`` it runs on a pseudoterminal of its own, whose other end is ``Process.terminal_fd``.
         """
@@ -69,7 +69,7 @@ class ExecMethods(ContainerHandle):
         working_directory: str = "",
         privileged: bool = False,
     ) -> None:
-        """Start a command in it and leave it: its streams are /dev/null, and it outlives this process.
+        """Start a command in the container, detached: its streams are /dev/null, and it outlives this process.
 
         >>> container.spawn(["sleep", "60"])                            # doctest: +SKIP
         """
@@ -88,9 +88,9 @@ class ExecMethods(ContainerHandle):
         privileged: bool = False,
         terminal: bool = False,
     ) -> types.Explanation:
-        """Return what running a command in it would do now, step by step, with nothing done; ``print`` it.
+        """Return the steps that running a command in the container would take now; ``print`` shows them.
 
-        Raises WrongState when it does not run.
+        Nothing is run. Raises WrongState when the container is not running.
         """
         from pypod.engine.lifecycle.explain import of_exec
 

@@ -1,4 +1,4 @@
-"""Methods of a container about what it has written: commit, export, changes."""
+"""Methods of a container that read its files: commit, export, changes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FileMethods(ContainerHandle):
-    """Make an image or a tar archive of a container's files, compare them."""
+    """Create an image or a tar archive from a container's files, or compare them."""
 
     __slots__ = ()
 
@@ -31,12 +31,12 @@ class FileMethods(ContainerHandle):
         format: str = "oci",
         progress: Callable[[types.Progress], None] | None = None,
     ) -> types.Image:
-        """Make an image of its own image and what it wrote since, and give it a name.
+        """Create an image from its own image and what it has written since, and name it.
 
-        ``changes`` is a list of Dockerfile instructions (``CMD``, ``ENV`` and so on); ``pause`` keeps its processes
-        from running meanwhile; ``squash`` makes one layer of all; ``format`` is oci or docker; ``include_volumes``
-        makes volumes of the image of all that the container has mounts on; ``progress`` is told how it goes, as by
-        ``Images.pull``. What lies in volumes is not in it.
+        ``changes`` is a list of Dockerfile instructions (``CMD``, ``ENV`` and so on); ``pause`` freezes its processes
+        meanwhile; ``squash`` merges all layers into one; ``format`` is oci or docker; ``include_volumes`` declares all
+        paths on which the container has mounts as volumes of the image; ``progress`` is called with the progress, as by
+        ``Images.pull``. The contents of volumes are not included.
 
         Raises InvalidSpec, also for a container without an image.
         """
@@ -58,15 +58,15 @@ class FileMethods(ContainerHandle):
         return self._engine.images.get(name or identifier)
 
     def export(self) -> Iterator[bytes]:
-        """Yield a tar of its whole root file system, pieces of bytes; what is mounted there is left out."""
+        """Yield a tar archive of its whole root file system, in pieces of bytes; what is mounted in it is left out."""
         from pypod.engine.containers.exporting import export
 
         yield from export(self._engine, self.id)
 
     def changes(self, base: types.Container | types.Image | None = None) -> Sequence[tuple[str, str]]:
-        """Return what it has written, or how its root differs from that of ``base``: see ``Image.changes``.
+        """Return the changes that it has written, or those of its root relative to ``base``'s; see ``Image.changes``.
 
-        Raises Unsupported when it writes into its root directory itself (``overlay=False``).
+        Raises Unsupported when it writes to its root directory itself (``overlay=False``).
         """
         from pypod.engine.containers.differences import changes
 
@@ -75,5 +75,5 @@ class FileMethods(ContainerHandle):
 
     @property
     def root(self) -> tuple[str, str]:
-        """What names its root file system in a comparison: ``container`` and its id."""
+        """The identity of its root file system in a comparison: ``container`` and its id."""
         return "container", self.id

@@ -1,4 +1,4 @@
-"""What is asked without a handle, of the default storage or another engine's: events, namespaces, who shares what."""
+"""Functions that need no handle: events, namespaces, what is shared; for the default storage or an engine's."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ def events(
     follow: bool = False,
     engine: types.Engine | None = None,
 ) -> Iterator[types.Event]:
-    """Yield what happened, the oldest first; with ``follow`` go on with what happens, until the iterator is closed.
+    """Yield past events, oldest first; with ``follow`` continue with new ones until the iterator is closed.
 
-    ``since`` and ``until`` are moments in nanoseconds since the epoch (``time.time_ns()``, ``Event.time_ns``); what
-    happened right then is left out. With ``follow`` and neither of them only what happens from now on is told; with
-    ``until`` the iterator ends then. ``filters`` are podman's: container, event, image, label (KEY=VALUE), pod, type;
-    values of one are alternatives, and different ones must all hold. ``engine`` is by default one on the default
-    storage.
+    ``since`` and ``until`` are in nanoseconds since the epoch (``time.time_ns()``, ``Event.time_ns``), both exclusive.
+    With ``follow`` and neither of them, only new events are yielded; with ``until`` the iterator ends at that time.
+    ``filters`` are podman's: container, event, image, label (KEY=VALUE), pod, type; values of one filter are
+    alternatives, and different filters must all match. ``engine`` is by default one on the default storage.
 
-    About the last two megabytes are kept. A process that is killed may take the line of what it was doing with it; how
-    a container ended is told by its monitor. Raises InvalidSpec for a filter that is none.
+    About the last two megabytes are kept. The event of what a process was doing may be missing if it was killed; the
+    end of a container is recorded by its monitor. Raises InvalidSpec for an unknown filter.
 
     >>> for event in events(filters={"event": "died"}):                # doctest: +SKIP
     ...     print(event.name, event.exit_code)
@@ -47,14 +46,14 @@ def events(
 def lsns(
     types: Sequence[str] = (), *, pid: int | None = None, engine: types.Engine | None = None, relations: bool = True
 ) -> types.Namespaces:
-    """Return the namespaces of this host that the caller may see, by ascending inode.
+    """Return the namespaces of this host that are visible to the caller, by ascending inode.
 
-    ``types`` limits them to some kinds, ``pid`` to those that process is in. Without ``relations`` the kernel is not
-    asked for parents, owners and network ids: that takes 15 us for each. ``engine`` is where pods are looked up
-    (default: the default storage, if there is one). Needs no root: as with lsns, other users' processes are missing
-    then.
+    ``types`` limits them to some kinds, ``pid`` to those of one process. Without ``relations`` the kernel is not asked
+    for parents, owners and network ids, which takes 15 us for each namespace. ``engine`` is where pods are looked up
+    (default: the default storage, if it exists). Needs no root; as with lsns, other users' processes are missing
+    without it.
 
-    Raises InvalidSpec for a type that is none.
+    Raises InvalidSpec for an unknown type.
 
     >>> [(one.type, one.nprocs) for one in lsns(["user"])]      # doctest: +SKIP
     [('user', 83)]
@@ -65,9 +64,9 @@ def lsns(
 
 
 def processes_in(inode: int) -> Sequence[types.ProcessFacts]:
-    """Return the processes in the namespace with this number, in the order of their pids, as lsns(8) does.
+    """Return the processes in the namespace with this inode number, ordered by pid, as lsns(8) does.
 
-    Raises NotFound when there is none that the caller may see.
+    Raises NotFound when none is visible to the caller.
     """
     from pypod.engine.inspect.lsns import processes_of
 
@@ -75,7 +74,7 @@ def processes_in(inode: int) -> Sequence[types.ProcessFacts]:
 
 
 def _default() -> Engine | None:
-    """Return an engine on the default storage, None when there is none that the caller may read."""
+    """Return an engine on the default storage, None when the caller cannot read any."""
     from pypod.engine.core.layout import Layout
 
     if not os.access(Layout().database, os.R_OK):
@@ -86,10 +85,10 @@ def _default() -> Engine | None:
 
 
 def compare(*refs: types.Container | types.Pod | str | int, engine: types.Engine | None = None) -> types.Matrix:
-    """Return who shares what among containers, pods (their infra) and processes (by pid), in any number.
+    """Return which namespaces are shared by any number of containers, pods (their infra) and processes (by pid).
 
-    A ``ref`` is one of these, a name or an id; ``engine`` is where those are looked up (default: the default storage).
-    Raises NoSuchProcess when a ``ref`` is none of these, WrongState when it does not run.
+    A ``ref`` is one of these, a name or an id; ``engine`` is where names and ids are looked up (default: the default
+    storage). Raises NoSuchProcess when a ``ref`` is none of these, WrongState when it is not running.
 
     >>> pypod.compare("web", 1).shared()["user"]               # doctest: +SKIP
     True
@@ -104,10 +103,10 @@ def compare(*refs: types.Container | types.Pod | str | int, engine: types.Engine
 
 
 def check(root: str | None = None, *, repair: bool = False) -> types.HostReport:
-    """Judge everything that pypod needs of this host and of its storage, and list what a crash left there.
+    """Check everything that pypod needs of this host and of its storage, and list what a crash left behind.
 
-    ``root`` is the storage directory, as that of ``Engine``: one that cannot be opened is among the findings. With
-    ``repair`` what was left is removed.
+    ``root`` is the storage directory, as for ``Engine``; that it cannot be opened is reported as a finding. With
+    ``repair`` what was left behind is removed.
 
     >>> report = pypod.check()                                         # doctest: +SKIP
     >>> report.usable, report.missing                                  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""What the handles of pods and containers share: an identity, the end of a ``with`` block, networks."""
+"""Base classes of the handles of pods and containers: identity, the end of a ``with`` block, networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Handle:
-    """An engine and an id. Nothing that can change is cached: it is read from the store and the kernel each time."""
+    """An engine and an id. Whatever can change is read from the store and the kernel each time."""
 
     __slots__ = ("_engine", "_entered_by", "_name", "id")
 
@@ -50,9 +50,9 @@ class Handle:
         mac_address: str = "",
         aliases: Sequence[str] = (),
     ) -> None:
-        """Connect it to one more network: at once when it runs, else at its next start. ``aliases`` are more names.
+        """Connect it to another network, at once if it is running, else at its next start. ``aliases`` are more names.
 
-        Raises NoSuchNetwork, AlreadyExists when it is connected already, InUse when there is no address for it, and
+        Raises NoSuchNetwork, AlreadyExists when it is already connected, InUse when no address is available, and
         InvalidSpec when it has no network of its own.
         """
         from pypod.engine.containers.connecting import connect_to
@@ -61,13 +61,13 @@ class Handle:
         connect_to(self._engine, record, name, ip=ip, ip6=ip6, mac_address=mac_address, aliases=aliases)
 
     def disconnect(self, network: types.Network | str) -> None:
-        """Take it off a network. Raises WrongState when it is not connected to it."""
+        """Disconnect it from a network. Raises WrongState when it is not connected to it."""
         from pypod.engine.containers.connecting import disconnect_from
 
         disconnect_from(self._engine, self._network_record(), network if isinstance(network, str) else network.id)
 
     def __exit__(self, *_: object) -> None:
-        if self._entered_by == os.getpid():  # a fork of the owner leaves the block, too
+        if self._entered_by == os.getpid():  # a forked child of the owner leaves the block, too
             self.remove(force=True)
 
     def __eq__(self, other: object) -> bool:
@@ -81,7 +81,7 @@ class Handle:
 
 
 class ContainerHandle(Handle):
-    """A container's record and directory, for the methods that stand in files of their own."""
+    """A container's record and directory, for the methods that are in modules of their own."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""An image: the handle that is held."""
+"""The handle of an image."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SHORT_ID_LENGTH = 12
 
 
 class Image(StoredImage):
-    """One image of the store: an engine and an id. Names and configuration are read when they are asked for.
+    """An image in the store: an engine and an id. Names and configuration are read on access.
 
-    ``loaded_names`` are those that it had in the archive, when ``load`` returned it.
+    ``loaded_names`` are the names it had in the archive, if ``load`` returned it.
 
     >>> image = pypod.Image.pull("docker.io/library/busybox")     # doctest: +SKIP
     >>> image.config.command                                      # doctest: +SKIP
@@ -50,23 +50,23 @@ class Image(StoredImage):
         choose: types.Choose | None = None,
         engine: types.Engine | None = None,
     ) -> Image:
-        """Bring an image from a registry or an archive; see ``Images.pull``."""
+        """Pull an image from a registry or an archive; see ``Images.pull``."""
         images = opened(engine).images
         return images.pull(ref, platform=platform, access=access, progress=progress, choose=choose)
 
     @classmethod
     def get(cls, ref: str, *, engine: types.Engine | None = None) -> Image:
-        """Return the image that a name, a digest or the beginning of an id names. Raises NoSuchImage."""
+        """Return the image with this name, digest or id prefix. Raises NoSuchImage."""
         return opened(engine).images.get(ref)
 
     @classmethod
     def list(cls, *, engine: types.Engine | None = None) -> list[Image]:
-        """Return all images, the newest first."""
+        """Return all images, newest first."""
         return opened(engine).images.list()
 
     @classmethod
     def load(cls, path: str, *, engine: types.Engine | None = None) -> Sequence[Image]:
-        """Bring the images of an archive; see ``Images.load``."""
+        """Load the images of an archive; see ``Images.load``."""
         return opened(engine).images.load(path)
 
     @property
@@ -76,57 +76,58 @@ class Image(StoredImage):
 
     @property
     def size_bytes(self) -> int:
-        """The size of its layers, not packed."""
+        """The size of its layers, uncompressed."""
         return self.named().record.size_bytes
 
     @property
     def created_ns(self) -> int:
-        """When it was made, in nanoseconds since the epoch; 0 when it does not say."""
+        """The time of creation, in nanoseconds since the epoch; 0 if the image does not state it."""
         return self.named().record.created_ns
 
     def instance(self, platform: str = "") -> Image:
-        """Return it, or the member of a list that is for a platform (OS/ARCHITECTURE[/VARIANT]), or for this machine.
+        """Return this image, or of a manifest list the member for a platform (OS/ARCHITECTURE[/VARIANT]).
 
-        Raises NoSuchImage when that is not here, InvalidImage when the list has none.
+        The default platform is this machine's. Raises NoSuchImage when the member does not exist locally, InvalidImage
+        when the list has none.
         """
         found = super().instance(platform)
         return self if found is self else Image(self._engine, found.id, found.called)
 
     def steps(self) -> Sequence[types.ImageStep]:
-        """Return its history with the sizes of the layers that it made, the last step first. Raises InvalidImage."""
+        """Return its history with the size of the layer each step created, last step first. Raises InvalidImage."""
         from pypod.engine.images.history import steps
 
         return steps(self)
 
     def layer_uses(self, *, above: bool = False) -> Sequence[types.LayerUse]:
-        """Return its layers with the names of the images that end with each, the lowest first.
+        """Return its layers, lowest first, each with the names of the images whose topmost layer it is.
 
-        With ``above`` it is its topmost layer and all that stand on that, each before those on it.
+        With ``above`` return its topmost layer and all those stacked on it, each before those on top of it.
         """
         from pypod.engine.images import history
 
         return history.layers_above(self) if above else history.layers_below(self)
 
     def children(self) -> Sequence[Image]:
-        """Return the images here that were made of it in one step."""
+        """Return the local images that were built from it in one step."""
         from pypod.engine.images.history import children
 
         return [Image(self._engine, identifier) for identifier in children(self)]
 
     def parents(self) -> Sequence[Image]:
-        """Return the images here that it was made of in one step."""
+        """Return the local images that it was built from in one step."""
         from pypod.engine.images.history import parents
 
         return [Image(self._engine, identifier) for identifier in parents(self)]
 
     def inspect(self) -> dict[str, types.Any]:
-        """Return everything there is to know, in podman's form."""
+        """Return all its details, in podman's form."""
         from pypod.engine.inspect.images import inspect_image
 
         return inspect_image(self)
 
     def tag(self, name: str) -> None:
-        """Give it one more name; an image that had the name loses it. Raises InvalidSpec for what is no name."""
+        """Add a name to it; an image that had the name loses it. Raises InvalidSpec for an invalid name."""
         from pypod.engine.core import announce
 
         full = full_name(name)
@@ -135,7 +136,7 @@ class Image(StoredImage):
         announce.image(self._engine, announce.TAG, self.id, full)
 
     def untag(self, *names: str) -> None:
-        """Take names from it, or all of them. Raises NoSuchImage for a name that is not its own."""
+        """Remove some of its names, or all of them. Raises NoSuchImage for a name that it does not have."""
         from pypod.engine.core import announce
 
         record = self.named()
@@ -147,9 +148,9 @@ class Image(StoredImage):
         announce.image(self._engine, announce.UNTAG, self.id, *found)
 
     def remove(self, *, force: bool = False) -> None:
-        """Remove it with all its names; with ``force`` the containers made from it first.
+        """Remove it with all its names; with ``force`` the containers created from it first.
 
-        Raises InUse when containers need it. Nothing happens when it is gone already.
+        Raises InUse when containers use it. Does nothing if it no longer exists.
         """
         from pypod.engine.images.removal import remove
 
@@ -161,7 +162,7 @@ class Image(StoredImage):
         self._engine.containers.get(identifier).remove(force=True)
 
     def mount(self) -> str:
-        """Mount its root, read-only, and return where; it stays until ``unmount`` or its removal. Needs root."""
+        """Mount its root read-only and return the path; it stays mounted until ``unmount`` or removal. Needs root."""
         from pypod.engine.core import announce
         from pypod.engine.images.mounts import mount
 
@@ -172,13 +173,13 @@ class Image(StoredImage):
 
     @property
     def mount_point(self) -> str:
-        """Where ``mount`` has mounted its root; empty when it is not mounted."""
+        """The path where ``mount`` has mounted its root; empty when it is not mounted."""
         from pypod.engine.images.mounts import mounted
 
         return mounted(self._engine).get(self.id, "")
 
     def unmount(self) -> bool:
-        """Take its mount away; return whether there was one."""
+        """Unmount it; return whether it was mounted."""
         from pypod.engine.core import announce
         from pypod.engine.images.mounts import unmount
 
@@ -189,9 +190,9 @@ class Image(StoredImage):
         return was_mounted
 
     def changes(self, base: types.Container | Image | None = None) -> Sequence[tuple[str, str]]:
-        """Return what is different from ``base``, or from what is below its topmost layer.
+        """Return the differences from ``base``, or from the layers below its topmost one.
 
-        A pair for each path, in their order: ``A`` added, ``C`` changed, ``D`` deleted, and the path.
+        For each path, in order, a pair of ``A`` (added), ``C`` (changed) or ``D`` (deleted), and the path.
         """
         from pypod.engine.containers.differences import changes
 
@@ -200,7 +201,7 @@ class Image(StoredImage):
 
     @property
     def root(self) -> tuple[str, str]:
-        """What names its root file system in a comparison: ``image`` and its id."""
+        """The identity of its root file system in a comparison: ``image`` and its id."""
         return "image", self.id
 
     def save(
@@ -213,7 +214,7 @@ class Image(StoredImage):
         compress: bool = False,
         progress: Callable[[types.Progress], None] | None = None,
     ) -> None:
-        """Write it to an archive or a directory; see ``Images.save``."""
+        """Save it to an archive or a directory; see ``Images.save``."""
         ref = self._used_name or self.id
         self._engine.images.save(ref, path, format=format, fd=fd, tags=tags, compress=compress, progress=progress)
 
@@ -227,7 +228,7 @@ class Image(StoredImage):
         compress: bool = False,
         progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
-        """Write it to a registry, or to where a transport leads; return its digest there. See ``Images.push``."""
+        """Push it to a registry or another transport's destination; return its digest there. See ``Images.push``."""
         return self._engine.images.push(
             self._used_name or self.id,
             destination,

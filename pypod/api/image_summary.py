@@ -1,4 +1,4 @@
-"""An image as a listing finds it: a snapshot of the store."""
+"""Images in listings: snapshots of the store."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["ImageSummary", "summaries"]
 class ImageSummary:
     """An image as ``Images.summaries`` found it.
 
-    What the store said of it then is at hand; labels, the number of containers and whether it is a step on the way to
-    others are found out when they are asked for.
+    The data from the store are as of then; labels, the number of containers and whether it is an intermediate image are
+    read on access.
     """
 
     __slots__ = ("_listing", "_named")
@@ -26,17 +26,17 @@ class ImageSummary:
 
     @property
     def id(self) -> str:
-        """The id, all 64 digits."""
+        """The full id, 64 digits."""
         return self._named.record.id
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its names, each with a tag; NAME@DIGEST when it was pulled by that."""
+        """Its names, each with a tag; NAME@DIGEST when it was pulled by digest."""
         return self._named.names
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """What registries know it by, or would: ``docker.io/library/busybox@sha256:...``."""
+        """Its names by digest, as registries have or would have them: ``docker.io/library/busybox@sha256:...``."""
         return self._named.repo_digests
 
     @property
@@ -46,22 +46,22 @@ class ImageSummary:
 
     @property
     def created_ns(self) -> int:
-        """When it was made, in nanoseconds since the epoch; 0 when it does not say."""
+        """The time of creation, in nanoseconds since the epoch; 0 if the image does not state it."""
         return self._named.record.created_ns
 
     @property
     def size_bytes(self) -> int:
-        """The size of its layers, not packed."""
+        """The size of its layers, uncompressed."""
         return self._named.record.size_bytes
 
     @property
     def is_list(self) -> bool:
-        """Whether it is no image but a list of manifests."""
+        """Whether it is a manifest list rather than an image."""
         return self._named.record.is_list
 
     @property
     def labels(self) -> dict[str, str]:
-        """The labels; none when its configuration cannot be read."""
+        """The labels; empty when its configuration cannot be read."""
         text = self._named.record.config
         if '"Labels"' not in text:
             return {}
@@ -74,14 +74,14 @@ class ImageSummary:
 
     @property
     def is_intermediate(self) -> bool:
-        """Whether it has no name and others were made of it: a step on the way to them."""
+        """Whether it has no name and other images were built from it."""
         from pypod.engine.images.history import is_intermediate
 
         return is_intermediate(self._listing.engine, self._named)
 
     @property
     def container_count(self) -> int:
-        """How many containers were made from it."""
+        """The number of containers created from it."""
         return self._listing.container_count(self.id)
 
     def __repr__(self) -> str:
@@ -89,7 +89,7 @@ class ImageSummary:
 
 
 class _Listing:
-    """What the images of one listing share: the numbers of containers, read once and only if they are needed."""
+    """The data that the images of one listing share: the numbers of containers, read once, when first needed."""
 
     __slots__ = ("_counts", "engine")
 
@@ -98,7 +98,7 @@ class _Listing:
         self._counts: dict[str, int] | None = None
 
     def container_count(self, identifier: str) -> int:
-        """Return how many containers were made from an image."""
+        """Return the number of containers created from an image."""
         if self._counts is None:
             from pypod.store.images import container_counts
 
@@ -107,7 +107,7 @@ class _Listing:
 
 
 def summaries(engine: types.Engine) -> list[ImageSummary]:
-    """Return every image, the newest first, lists of manifests among them."""
+    """Return a summary of every image, newest first, manifest lists included."""
     from pypod.store.images import all_images
 
     listing = _Listing(engine)

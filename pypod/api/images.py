@@ -43,11 +43,11 @@ class Images:
         progress: Callable[[types.Progress], None] | None = None,
         choose: types.Choose | None = None,
     ) -> Image:
-        """Bring an image from a registry, or from what a transport names (``oci-archive:FILE``), and return it.
+        """Pull an image from a registry, or from another transport (``oci-archive:FILE``), and return it.
 
-        A short name is looked for where registries.conf says; where that says several places, ``choose`` is given the
-        whole names and returns one, which is remembered. ``platform`` is OS/ARCHITECTURE[/VARIANT], by default this
-        machine's. What is here already is not fetched again.
+        A short name is resolved as registries.conf says; if there are several candidates, ``choose`` is called with
+        their full names and returns one, which is remembered. ``platform`` is OS/ARCHITECTURE[/VARIANT], by default
+        this machine's. What exists locally is not fetched again.
 
         Raises InvalidSpec, NotInRegistry, Unauthorized, RegistryError, InvalidImage.
         """
@@ -72,7 +72,7 @@ class Images:
         progress: Callable[[Progress], None] | None,
         choose: Choose | None,
     ) -> Image:
-        """Pull the first name that ``ref`` may stand for and some registry has; else raise what they all said."""
+        """Pull the first candidate for ``ref`` that a registry has; if none has one, raise all their errors."""
         from pypod.images.config import registries
         from pypod.model.progress import Progress
 
@@ -108,7 +108,7 @@ class Images:
         from pypod.images.registry.client import RegistrySource
         from pypod.model.progress import Progress
 
-        # one that is pulled by its digest is called by it, as podman's: it dangles not
+        # an image pulled by digest is named by it, as in podman: it is not dangling
         names = (f"{reference.name}@{reference.digest}" if reference.digest else str(reference),)
         if progress is not None:
             progress(Progress(state="trying", name=str(reference)))
@@ -140,13 +140,13 @@ class Images:
     def load(
         self, path: str = "", *, fd: int = -1, progress: Callable[[types.Progress], None] | None = None
     ) -> Sequence[Image]:
-        """Bring all images of an archive or directory that ``save`` made, podman's or docker's, with their names.
+        """Load all images, with their names, from an archive or directory written by ``save``, podman or docker.
 
-        One directory with one image in OCI's layout is called by its path, as podman's. ``path`` may be an address
-        (``https://``). With ``fd`` the archive comes from a descriptor, a pipe maybe, and ``path`` only names it in
-        errors.
+        A directory with a single image in the OCI layout is named by its path, as in podman. ``path`` may be a URL
+        (``https://``). With ``fd`` the archive is read from a descriptor, which may be a pipe, and ``path`` is only its
+        name in errors.
 
-        Raises InvalidImage when it is none, InvalidSpec when it is not there.
+        Raises InvalidImage for an invalid archive, InvalidSpec when it does not exist.
         """
         from pypod.engine.core import announce
         from pypod.engine.images.archives import load
@@ -167,14 +167,14 @@ class Images:
         compress: bool = False,
         progress: Callable[[types.Progress], None] | None = None,
     ) -> None:
-        """Write an image, or several into one docker archive, to a file or directory that ``load`` reads.
+        """Save an image, or several in one docker archive, to a file or directory that ``load`` reads.
 
-        ``format`` is docker-archive, oci-archive, docker-dir or oci-dir. Layers go as they are stored, but for
-        docker's archive, which has them plain; an OCI image keeps its digest in OCI's formats. Each image has the
-        name it is called by here, and the ``tags``. ``compress`` packs plain layers. With ``fd`` an archive goes to
-        that descriptor, and ``path`` only names it in errors.
+        ``format`` is docker-archive, oci-archive, docker-dir or oci-dir. Layers are written as they are stored, except
+        in a docker archive, where they are uncompressed; an OCI image keeps its digest in the OCI formats. Each image
+        gets the name by which ``refs`` refers to it, and the ``tags``. ``compress`` compresses uncompressed layers.
+        With ``fd`` an archive is written to that descriptor, and ``path`` is only its name in errors.
 
-        Raises NoSuchImage, InvalidSpec, SystemFailure; then no archive was made.
+        Raises NoSuchImage, InvalidSpec, SystemFailure; then no archive was created.
         """
         from pypod.engine.core import announce
         from pypod.engine.images.archives import save
@@ -197,11 +197,11 @@ class Images:
         compress: bool = False,
         progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
-        """Write an image to a registry, or to where a transport leads (``dir:PATH``); return its digest there.
+        """Push an image to a registry, or to another transport's destination (``dir:PATH``); return its digest there.
 
-        Without a destination it goes where its name says. Blobs that are there are not sent; plain layers are
-        compressed on the way to a registry, and with ``compress`` to a directory. ``format`` is oci or v2s2, by
-        default what it is; ``compression`` gzip or zstd, by default what its layers have.
+        The default destination is the registry in its name. Blobs that exist there are not sent; uncompressed layers
+        are compressed on the way to a registry, and with ``compress`` to a directory. ``format`` is oci or v2s2, by
+        default that of the image; ``compression`` is gzip or zstd, by default that of its layers.
 
         Raises NoSuchImage, InvalidSpec, Unauthorized, RegistryError.
         """
@@ -231,10 +231,10 @@ class Images:
         platform: types.Platform | None = None,
         progress: Callable[[types.Progress], None] | None = None,
     ) -> Image:
-        """Make an image of a tar of a whole tree, in pieces, compressed or not, as ``Container.export`` yields it.
+        """Create an image from a tar archive of a root file system, in pieces as ``Container.export`` yields them.
 
-        ``pieces`` may be an address (``https://``) where the tar is. ``changes`` is a list of Dockerfile instructions;
-        ``progress`` is told how it goes, as by ``pull``. Raises InvalidImage, InvalidSpec.
+        The archive may be compressed. ``pieces`` may be its URL (``https://``). ``changes`` is a list of Dockerfile
+        instructions; ``progress`` is called with the progress, as by ``pull``. Raises InvalidImage, InvalidSpec.
         """
         from pypod.engine.images.making import import_tree
 
@@ -257,7 +257,7 @@ class Images:
         progress: Callable[[types.Progress], None] | None = None,
         choose: types.Choose | None = None,
     ) -> Image:
-        """Return the image to make a container of, pulled first as the policy says (podman-run(1), --pull)."""
+        """Return the image to create a container from, pulled first if the policy says so (podman-run(1), --pull)."""
         if policy not in POLICIES:
             raise InvalidSpec("--pull", f"unsupported pull policy {policy!r}", hint=f"use {', '.join(POLICIES)}")
         if split_transport(ref)[0] not in ("", "docker"):  # a file is read whatever the policy
@@ -276,16 +276,16 @@ class Images:
     def _here(self, ref: str, platform: str) -> Image:
         try:
             image = self.find(ref).instance(platform)
-        except InvalidImage as error:  # a list without one for it: a registry may have another list
+        except InvalidImage as error:  # the list has no such member; a registry's list may have one
             if not platform:
                 raise
             raise NoSuchImage(ref, reason=error.message, hint=error.hint) from error
         if platform and not _runs_on(image, platform):
-            raise NoSuchImage(ref, hint=f"the one that is here is for {image.config.platform}")
+            raise NoSuchImage(ref, hint=f"the local image is for {image.config.platform}")
         return image
 
     def _has_newer(self, image: Image, access: Access | None) -> bool:
-        """Return whether a registry has another manifest under this name; a registry that fails has none."""
+        """Return whether a registry has another manifest under this name; False when the registry fails."""
         from pypod.images.config import registries
         from pypod.images.registry.access import Access
         from pypod.images.registry.client import RegistrySource
@@ -298,20 +298,20 @@ class Images:
             return False
 
     def get(self, ref: str) -> Image:
-        """Return the image that a name, NAME@DIGEST, an id or the beginning of one names.
+        """Return the image with this name, NAME@DIGEST, id or id prefix.
 
-        A short name is looked for as localhost's, docker.io's, and then as the end of any name. Of a list of manifests
-        it is the member for this machine. Raises NoSuchImage, AmbiguousName, and InvalidSpec for what can be no name.
+        A short name is looked up in localhost, in docker.io, and then as the end of any name. Of a manifest list, the
+        member for this machine is returned. Raises NoSuchImage, AmbiguousName, and InvalidSpec for an invalid name.
         """
         return self.find(ref).instance()
 
     def find(self, ref: str) -> Image:
-        """Return what a name stands for, as ``get``, also when that is a list of manifests."""
+        """Return the image, or the manifest list itself, with this name, NAME@DIGEST, id or id prefix; see ``get``."""
         found = stored.find(self._engine, ref)
         return Image(self._engine, found.id, found.called)
 
     def exists(self, ref: str) -> bool:
-        """Return whether ``find`` would find one."""
+        """Return whether ``find`` would find an image or a manifest list."""
         try:
             self.find(ref)
         except (NoSuchImage, InvalidSpec):
@@ -319,12 +319,12 @@ class Images:
         return True
 
     def list(self, *, with_lists: bool = False) -> list[Image]:
-        """Return all images, the newest first; lists of manifests, which have names like images, if that is asked."""
+        """Return all images, newest first; ``with_lists`` includes manifest lists, which have names like images."""
         found = images.all_images(self._engine.database)
         return [Image(self._engine, one.record.id) for one in found if with_lists or one.record.config]
 
     def summaries(self) -> Sequence[types.ImageSummary]:
-        """Return all images as ``pypod images`` shows them, the newest first, lists of manifests among them.
+        """Return a summary of every image as ``pypod images`` shows it, newest first, manifest lists included.
 
         >>> [(one.names, one.size_bytes) for one in engine.images.summaries()]      # doctest: +SKIP
         [(('docker.io/library/busybox:latest',), 4495360)]
@@ -334,16 +334,16 @@ class Images:
         return summaries(self._engine)
 
     def prune(self, *, all: bool = False, only: Callable[[types.ImageSummary], bool] | None = None) -> Sequence[str]:
-        """Remove the images without a name that no container and no other image was made from.
+        """Remove unnamed images from which no container was created and no other image was built.
 
-        With ``all`` also those with names, and those that others were made from. ``only`` chooses among them. Returns
-        the ids of those removed.
+        With ``all`` also those with names, and those from which others were built. ``only`` selects among them. Returns
+        the ids of the removed images.
         """
         from pypod.engine.images.removal import sweep
 
         removed: Sequence[str] = []
         with Boundary("prune images"):
-            while found := self._prune_once(all, only):  # what the removed were made of may be of no use now
+            while found := self._prune_once(all, only):  # the parents of those removed may be unused now
                 removed = [*removed, *found]
             sweep(self._engine)
             self._engine.database.shrink()
@@ -378,7 +378,7 @@ def _platform(text: str) -> Platform | None:
 
 
 def _runs_on(image: Image, text: str) -> bool:
-    """Return whether an image is for a platform; a variant counts when both have one."""
+    """Return whether an image is for a platform; variants are compared only when both have one."""
     wanted, found = _platform(text), image.config.platform
     return wanted is None or (
         (wanted.os, wanted.architecture) == (found.os, found.architecture)

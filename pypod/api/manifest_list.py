@@ -1,4 +1,4 @@
-"""A list of manifests: the handle that is held. Its index is a blob, what it names stays where it is until a push."""
+"""The handle of a manifest list. Its index is a blob; the members stay where they are until a push."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ManifestList(StoredList):
-    """One list of manifests: an engine and an id.
+    """A manifest list: an engine and an id.
 
     >>> images = engine.manifests.create("web", ["web:amd64"])                         # doctest: +SKIP
     >>> images.add("docker://quay.io/me/web:arm", architecture="arm64", variant="v8")  # doctest: +SKIP
@@ -59,11 +59,11 @@ class ManifestList(StoredList):
         features: Sequence[str] = (),
         annotations: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     ) -> Sequence[str]:
-        """Add an image, or of another list the one for this machine, with ``all`` all of it; return their digests.
+        """Add an image, or of another list the one for this machine, with ``all`` every one; return their digests.
 
-        ``ref`` names an image here, one in a registry (``docker://`` makes sure of that, and so does ``all`` unless a
-        list is here), or in a file, as ``oci-archive:FILE``. Of a registry's only what the list says is read; a push
-        fetches the rest. The other arguments are those of ``annotate``: what the list is to say of it.
+        ``ref`` names a local image, one in a registry (``docker://`` makes sure of that, and so does ``all`` unless a
+        list exists locally), or one in a file, as ``oci-archive:FILE``. Of an image in a registry only what the list
+        states is read; a push fetches the rest. The other arguments are those of ``annotate``, for the new entry.
 
         Raises NoSuchImage, InvalidSpec, RegistryError, InvalidImage.
         """
@@ -79,7 +79,7 @@ class ManifestList(StoredList):
         change: EntryChange | None = None,
         created_ns: int = 0,
     ) -> Sequence[str]:
-        """Add several; with ``created_ns`` the list itself is new. Returns the digests of the members added."""
+        """Add several images; with ``created_ns`` the list itself is new. Return the digests of the members added."""
         from pypod.engine.images.list_members import find
 
         with Boundary(f"add to {self.name}"), Lock(self._engine.layout.images, SHARED) as lock, lock:
@@ -93,7 +93,7 @@ class ManifestList(StoredList):
         return tuple(added)
 
     def remove(self, digest: str) -> None:
-        """Take a member out. Raises InvalidSpec for a digest that none has."""
+        """Remove a member from the list. Raises InvalidSpec for a digest that no member has."""
 
         def shrink(entries: Entries) -> Entries:
             self._require(digest, entries)
@@ -114,9 +114,9 @@ class ManifestList(StoredList):
         features: Sequence[str] = (),
         annotations: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Change what it says of a member; what is empty stays as it is, and ``annotations`` are added.
+        """Change what the list states about a member; empty arguments change nothing, and ``annotations`` are added.
 
-        Raises InvalidSpec for a digest that none has.
+        Raises InvalidSpec for a digest that no member has.
         """
         change = _change(os, architecture, variant, os_version, os_features, features, annotations)
 
@@ -137,10 +137,11 @@ class ManifestList(StoredList):
         compression: str = "",
         progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
-        """Write its members and then the list to a registry, or to where a transport leads; return its digest there.
+        """Push its members and then the list to a registry or another transport's destination; return its digest there.
 
-        Without ``all`` the list alone goes: its members have to be there. Members keep their digests unless ``format``
-        (oci or v2s2) or ``compression`` (gzip or zstd) asks for another form, or one from here has plain layers.
+        Without ``all`` only the list is pushed: its members must exist there. Members keep their digests unless
+        ``format`` (oci or v2s2) or ``compression`` (gzip or zstd) requires a conversion, or a local one has
+        uncompressed layers.
 
         Raises InvalidSpec, NoSuchImage, Unauthorized, RegistryError; then the destination has no new name.
         """
@@ -154,7 +155,7 @@ class ManifestList(StoredList):
         return digest
 
     def delete(self) -> None:
-        """Remove the list; its members stay what they were. Nothing happens when it is gone already."""
+        """Remove the list, but not its members. Does nothing if it no longer exists."""
         Image(self._engine, self.id, self._name).remove()
 
     def _require(self, digest: str, entries: Entries) -> None:
@@ -168,7 +169,7 @@ class ManifestList(StoredList):
     def _edit(
         self, change: Callable[[Entries], Entries], sources: Mapping[str, str] | None = None, created_ns: int = 0
     ) -> None:
-        """Write the index anew, one editor after the other; the caller keeps sweepers away."""
+        """Rewrite the index, one editor at a time; the caller holds the lock against sweeping."""
         with self._engine.database.transaction() as connection, connection:
             record = manifest_lists.read(connection, self.id)
             if record is None and not created_ns:
@@ -179,7 +180,7 @@ class ManifestList(StoredList):
             self._write(connection, entries, known, record.created_ns if record else created_ns)
             if record is None:
                 holder = images.holder_of(connection, self.name)
-                if holder:  # somebody was quicker
+                if holder:  # another process was quicker
                     raise AlreadyExists("image", self.name, "image", holder)
                 images.tag(connection, self.id, self.name)
 
@@ -226,7 +227,7 @@ def _change(
 
 
 def _blobs_of(blobs: Blobs, digest: str) -> set[str]:
-    """Return the digests of all that an image here consists of."""
+    """Return the digests of all blobs of a local image."""
     found = parse_manifest(blobs.read(digest, MANIFEST_BYTES_LIMIT), what=f"manifest {digest}")
     if not isinstance(found, Manifest):
         raise InvalidImage(f"manifest {digest}", "it is an index")

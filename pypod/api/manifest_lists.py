@@ -1,4 +1,4 @@
-"""The lists of manifests of an engine: create and find."""
+"""The manifest lists of an engine: create and find."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ManifestLists:
-    """The lists of manifests of an engine: images for several platforms under one name."""
+    """The manifest lists of an engine: images for several platforms under one name."""
 
     __slots__ = ("_engine",)
 
@@ -37,10 +37,10 @@ class ManifestLists:
         amend: bool = False,
         access: types.Access | None = None,
     ) -> ManifestList:
-        """Make a list with some members, as ``ManifestList.add`` takes them, or with ``amend`` add to one.
+        """Create a list with some members, as ``ManifestList.add`` takes them; with ``amend`` add to an existing one.
 
-        Raises AlreadyExists when an image has the name, or a list and it is not to be amended. When a member cannot be
-        added no list is made.
+        Raises AlreadyExists when the name is in use and ``amend`` is not given. If a member cannot be added, no list is
+        created.
         """
         full = full_name(name)
         with self._engine.database.transaction(write=False) as connection:
@@ -52,14 +52,14 @@ class ManifestLists:
         return found
 
     def get(self, ref: str) -> ManifestList:
-        """Return the list that a name or an id names. Raises NoSuchImage, and InvalidSpec when it is an image."""
+        """Return the list with this name or id. Raises NoSuchImage, and InvalidSpec when it is an image."""
         image = self._engine.images.find(ref)
         if not image.is_list:
             raise InvalidSpec("LIST", f"{image.used_name}: image is not a manifest list")
         return ManifestList(self._engine, image.id, image.used_name)
 
     def in_registry(self, ref: str, *, access: types.Access | None = None) -> bytes:
-        """Return the list, or the manifest of an image, that a registry has under a name, as it stands there.
+        """Return the list, or the manifest of an image, that a registry has under a name, unchanged.
 
         Raises NotInRegistry, RegistryError, InvalidImage.
         """
@@ -73,11 +73,11 @@ class ManifestLists:
 
         transport, _ = split_transport(ref)
         if transport not in ("", "docker"):
-            raise InvalidSpec("LIST", f"{ref}: lists are inspected here or in a registry")
+            raise InvalidSpec("LIST", f"{ref}: lists can only be inspected locally or in a registry")
         return first_in_registry(ref, access, read)
 
     def exists(self, ref: str) -> bool:
-        """Return whether there is a list of that name. Raises InvalidSpec when it is the name of an image."""
+        """Return whether a list with this name exists. Raises InvalidSpec when it is the name of an image."""
         try:
             self.get(ref)
         except NoSuchImage:

@@ -1,4 +1,4 @@
-"""A network: the handle that is held."""
+"""The handle of a network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Network:
-    """One network: an engine and an id. Pods and containers that are connected to it reach each other.
+    """A network: an engine and an id. Pods and containers that are connected to it reach each other.
 
     >>> front = Network.create("front")                                            # doctest: +SKIP
     >>> pod = Pod.create("web", network="front")                                   # doctest: +SKIP
@@ -72,12 +72,12 @@ class Network:
 
     @classmethod
     def get(cls, ref: str, *, engine: types.Engine | None = None) -> Network:
-        """Return the network that a name, an id or the beginning of one names. Raises NoSuchNetwork."""
+        """Return the network with this name, id or id prefix. Raises NoSuchNetwork."""
         return opened(engine).networks.get(ref)
 
     @classmethod
     def list(cls, *, engine: types.Engine | None = None) -> list[Network]:
-        """Return all networks by name."""
+        """Return all networks, sorted by name."""
         return opened(engine).networks.list()
 
     @property
@@ -91,32 +91,32 @@ class Network:
         return self._engine
 
     def spec(self) -> NetworkSpec:
-        """Return what was asked. Raises NoSuchNetwork when it was removed."""
+        """Return its specification. Raises NoSuchNetwork when it was removed."""
         try:
             return networks.find(self._engine.database, self.id)
         except NoSuchNetwork:
             raise NoSuchNetwork(self._name) from None
 
     def containers(self) -> Sequence[Container]:
-        """Return who is connected, running or not; for a pod its infra."""
+        """Return the connected containers, running or not; for a pod, its infra."""
         found = []
         for identifier, _, _ in networks.connected_to(self._engine.database, self.id):
             try:
                 found.append(self._engine.containers.get(identifier))
-            except NoSuchContainer:  # removed this moment
+            except NoSuchContainer:  # removed just now
                 continue
         return found
 
     def inspect(self) -> dict[str, types.Any]:
-        """Return everything there is to know, in podman's form."""
+        """Return all its details, in podman's form."""
         from pypod.engine.inspect.networks import inspect_network
 
         return inspect_network(self._engine, self.spec())
 
     def update(self, *, dns_add: Sequence[str] = (), dns_drop: Sequence[str] = ()) -> None:
-        """Change the servers that are asked for names that the network itself does not know.
+        """Change the DNS servers that are asked for names unknown to the network itself.
 
-        Raises InvalidSpec for what is no address, and when the network has no names.
+        Raises InvalidSpec for an invalid address, and when DNS is disabled for the network.
         """
         from pypod.network.creation import dns_servers
 
@@ -130,10 +130,10 @@ class Network:
             networks.replace(connection, spec.replace(dns_servers=tuple(dict.fromkeys((*kept, *added)))))
 
     def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
-        """Remove the network and its bridge. Nothing happens when it is gone already.
+        """Remove the network and its bridge. Does nothing if it no longer exists.
 
-        With ``force`` the containers and pods that are connected are removed first; running ones are killed after
-        ``timeout`` seconds. Raises InUse when somebody is connected, InvalidSpec for the default network.
+        With ``force`` the connected containers and pods are removed first; running ones are killed after ``timeout``
+        seconds. Raises InUse when a container or pod is connected, InvalidSpec for the default network.
         """
         if self.id == DEFAULT_ID:
             raise InvalidSpec("NETWORK", f"default network {self._name} cannot be removed")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Networks:
-    """The networks of an engine. The one named podman is there without being created."""
+    """The networks of an engine. The default network, podman, exists without being created."""
 
     __slots__ = ("_engine",)
 
@@ -46,22 +46,22 @@ class Networks:
         interface: str = "",
         ipam: str = "",
     ) -> Network:
-        """Create a network; its bridge is made when the first pod or container is connected.
+        """Create a network; its bridge is created when the first pod or container is connected.
 
-        ``driver`` is bridge, macvlan or ipvlan. The first of ``gateways`` and of ``ip_ranges`` belong to the first of
-        ``subnets``, which are in CIDR notation. Without one, a free subnet is chosen, with ``ipv6`` one of that family,
-        too. An ``internal`` network leads nowhere else. ``routes`` are written DESTINATION,GATEWAY[,METRIC].
+        ``driver`` is bridge, macvlan or ipvlan. ``subnets`` are in CIDR notation; the first of ``gateways`` and of
+        ``ip_ranges`` belong to the first of them, and so on. Without a subnet, a free one is chosen, with ``ipv6`` also
+        an IPv6 one. An ``internal`` network has no way out. ``routes`` are written DESTINATION,GATEWAY[,METRIC].
         ``options`` are the driver's: isolate, mtu and vlan of a bridge; parent, mode and mtu of the others.
         ``interface`` is the bridge's name on the host. ``ipam`` is host-local, or none for no addresses.
 
-        Raises InvalidSpec, also for a subnet that somebody has, and AlreadyExists; then nothing was created.
+        Raises InvalidSpec, also for a subnet in use, and AlreadyExists; then nothing was created.
 
         >>> engine.networks.create("front", subnets=["10.89.7.0/24"])             # doctest: +SKIP
         <Network front bridge>
         """
         from pypod.network import creation
 
-        known.default(self._engine)  # podman has it before any other
+        known.default(self._engine)  # the default network exists before any other, as in podman
         draft = NetworkSpec(
             id=ids.new_id(),
             name=name or DEFAULT_NETWORK,
@@ -79,29 +79,32 @@ class Networks:
             routes=tuple(creation.route(one) if isinstance(one, str) else one for one in routes),
         )
         database = self._engine.database
-        # nobody else adds a network until this transaction has ended: names and subnets that are free stay so
+        # no other process adds a network until this transaction ends: free names and subnets stay free
         with Boundary("create network"), database.transaction() as connection, connection:
             others = networks.all_networks(database)
             taken = {one.name for one in others}
             if not name:
                 draft = draft.replace(name=creation.free_name(taken))
             if draft.name in taken:
-                networks.add(connection, draft)  # which says so before anything else can be wrong
+                networks.add(connection, draft)  # raises AlreadyExists before any other error
             spec = creation.complete(draft, known.surroundings(others), os.urandom(7))
             networks.add(connection, spec)
         return Network(self._engine, spec.id, spec.name)
 
     def find(self, ref: str) -> NetworkSpec:
-        """Return what was asked of the network that ``ref`` names. Raises NoSuchNetwork, AmbiguousName."""
+        """Return the specification of the network with this name, id or id prefix.
+
+        Raises NoSuchNetwork, AmbiguousName.
+        """
         return known.find(self._engine, ref)
 
     def get(self, ref: str) -> Network:
-        """Return the network that a name, an id or the beginning of one names. Raises NoSuchNetwork, AmbiguousName."""
+        """Return the network with this name, id or id prefix. Raises NoSuchNetwork, AmbiguousName."""
         spec = self.find(ref)
         return Network(self._engine, spec.id, spec.name)
 
     def exists(self, ref: str) -> bool:
-        """Return whether ``get`` would find one."""
+        """Return whether ``get`` would find a network."""
         try:
             self.get(ref)
         except NoSuchNetwork:
@@ -109,37 +112,37 @@ class Networks:
         return True
 
     def list(self) -> list[Network]:
-        """Return all networks by name."""
+        """Return all networks, sorted by name."""
         return [Network(self._engine, one.id, one.name) for one in self.specs()]
 
     def specs(self) -> Sequence[NetworkSpec]:
-        """Return what was asked of each network, by name."""
+        """Return the specifications of all networks, sorted by name."""
         known.default(self._engine)
         return networks.all_networks(self._engine.database)
 
     def unused(self) -> Sequence[NetworkSpec]:
-        """Return what was asked of the networks that nobody is connected to, but for the default one; by name."""
+        """Return the specifications of the networks without connections, except for the default one, sorted by name."""
         return [one for one in networks.unused_networks(self._engine.database) if one.id != DEFAULT_ID]
 
     def names_of(self, refs: Iterable[str]) -> set[str]:
-        """Return the names of those networks that some names, ids or beginnings of ids name; others are left out."""
+        """Return the names of the networks with these names, ids or id prefixes; unknown ones are left out."""
         return networks.names_of(self._engine.database, refs)
 
     def reload(self, containers: Iterable[types.Container] | None = None) -> Sequence[str]:
-        """Make again what the host has for networks, where it is missing: after a flush of the firewall, say.
+        """Recreate the host's parts of networks where they are missing, for example after a flush of the firewall.
 
-        That is bridges, interfaces, firewall rules, published ports, name servers and a user's pasta or slirp4netns,
-        for those of ``containers`` that run, or for everybody. Returns the ids of those that it was done for. What is
-        there stays as it is, and connections through it go on. Raises Unsupported without nft.
+        These are bridges, interfaces, firewall rules, published ports, name servers and a user's pasta or slirp4netns,
+        for those of ``containers`` that are running, or for all. Returns the ids of these containers. What exists stays
+        as it is, and connections through it continue. Raises Unsupported without nft.
         """
         from pypod.engine.networks.reloading import reload
 
         return reload(self._engine, None if containers is None else [one.id for one in containers])
 
     def prune(self, only: Callable[[NetworkSpec], bool] | None = None) -> Sequence[str]:
-        """Remove the networks that nobody is connected to, but for the default one; return their names.
+        """Remove the networks without connections, except for the default one; return their names.
 
-        ``only`` is asked for each whether it is to go.
+        ``only`` returns for each whether to remove it.
         """
         removed = []
         for one in self.unused():
@@ -147,7 +150,7 @@ class Networks:
                 continue
             try:
                 Network(self._engine, one.id, one.name).remove()
-            except InUse:  # somebody was connected this moment
+            except InUse:  # a container was connected just now
                 continue
             removed.append(one.name)
         return removed

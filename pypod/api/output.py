@@ -1,4 +1,4 @@
-"""Methods of a container about its output and its end."""
+"""Methods of a container for its output and its exit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OutputMethods(ContainerHandle):
     __slots__ = ()
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Wait until it has ended; return its exit code, None when nobody saw how it ended.
+        """Wait until it has exited; return its exit code, None when that is unknown.
 
         A container that was never started is waited for, too. Raises DeadlineExceeded after ``timeout`` seconds.
         """
@@ -48,16 +48,17 @@ class OutputMethods(ContainerHandle):
             time.sleep(_CREATED_POLL_S)
 
     def logs(self, *, follow: bool = False, tail: int | None = None) -> Iterator[types.Piece]:
-        """Yield what it wrote, in order: pieces with ``stream``, ``time`` and ``data``.
+        """Yield its output in order, in pieces with ``stream``, ``time`` and ``data``.
 
-        With ``follow`` the iterator goes on and ends when the container has ended. ``tail`` is a number of lines.
+        With ``follow`` the iterator waits for further output until the container has exited. ``tail`` is the number of
+        last lines to begin with.
         """
         from pypod.engine.containers import logs
 
         self.record()
         reader = logs.LogReader(f"{self.directory}/ctr.log")
         try:
-            if tail is not None and tail >= 0:  # podman's --tail -1 is all of it
+            if tail is not None and tail >= 0:  # podman's --tail -1 means all lines
                 reader.skip_to_last(tail)
             if follow:
                 yield from logs.follow(reader, self._wait_for_output)
@@ -67,10 +68,10 @@ class OutputMethods(ContainerHandle):
             reader.close()
 
     def open_log(self, *, offset: int = 0, at_end: bool = False) -> types.LogReader:
-        """Return a reader of its log that stays where it is between two looks: what ``attach`` rings for.
+        """Return a reader of its log that keeps its position between reads, for use with ``attach``.
 
-        It begins ``offset`` bytes into the log (``Attachment.offset`` is where that was when we came), or ``at_end``.
-        A container that has not run yet has an empty one.
+        It begins ``offset`` bytes into the log (``Attachment.offset`` is its size at the moment of attaching), or at
+        the end with ``at_end``. The log of a container that has not run yet is empty.
         """
         from pypod.engine.containers.logs import LogReader
 
@@ -83,7 +84,7 @@ class OutputMethods(ContainerHandle):
         return LogReader(path, offset)
 
     def _wait_for_output(self) -> bool:
-        """Return True a moment later, or False when it has ended."""
+        """Return True after a moment, or False when it has exited."""
         state = observe.container_state(self.directory, self._engine.boot_id)
         if not state.running:
             return False
@@ -91,7 +92,7 @@ class OutputMethods(ContainerHandle):
         return True
 
     def attach(self) -> types.Attachment:
-        """Connect to its input; the output is in ``logs``. Raises WrongState when it does not run."""
+        """Attach to its input; the output is in ``logs``. Raises WrongState when it is not running."""
         from pypod.engine.containers.attach import Attachment
 
         record = self.record()

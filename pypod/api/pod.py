@@ -1,4 +1,4 @@
-"""A pod: the handle that is held."""
+"""The handle of a pod."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class Pod(Handle):
-    """One pod: an engine and an id. Nothing is cached; every question is asked of the store and the kernel.
+    """A pod: an engine and an id. Nothing is cached; everything is read from the store and the kernel each time.
 
-    As a context manager the pod is removed at the end of the block, and it ends with this process if the block never
-    does (SIGKILL included). Otherwise it stays until it is removed.
+    As a context manager, the pod is removed at the end of the block; if this process ends first, even by SIGKILL, the
+    pod ends, too. Otherwise it stays until it is removed.
 
     >>> with Pod.create("mipod") as pod:                                           # doctest: +SKIP
     ...     pod.run(["sh", "-c", "hostname"], rootfs="/").wait()
@@ -47,12 +47,12 @@ class Pod(Handle):
 
     @classmethod
     def get(cls, ref: str, *, engine: types.Engine | None = None) -> Pod:
-        """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod."""
+        """Return the pod with this name, id or id prefix. Raises NoSuchPod."""
         return opened(engine).pods.get(ref)
 
     @classmethod
     def list(cls, *, engine: types.Engine | None = None) -> list[Pod]:
-        """Return all pods, the oldest first."""
+        """Return all pods, oldest first."""
         return opened(engine).pods.list()
 
     @property
@@ -61,25 +61,25 @@ class Pod(Handle):
         return self._name
 
     def record(self) -> types.PodRecord:
-        """Return what the store has. Raises NoSuchPod when it was removed."""
+        """Return its row in the database. Raises NoSuchPod when it was removed."""
         try:
             return records.find_pod(self._engine.database, self.id)
         except NoSuchPod:
             raise NoSuchPod(self._name) from None
 
     def spec(self) -> types.PodSpec:
-        """Return what was asked."""
+        """Return its specification."""
         return stored_specs.pod_spec(self.record())
 
     def state(self) -> types.PodState:
-        """Return what is, at this moment."""
+        """Return its current state."""
         from pypod.engine.containers import pods
 
         return pods.state_of(self._engine, self.record())
 
     @property
     def status(self) -> str:
-        """Created, Running, Degraded, Exited, or Broken when the infra died and members live on."""
+        """Created, Running, Degraded, Exited, or Broken when the infra has died while members are still running."""
         return self.state().status
 
     def _container_state(self, identifier: str) -> ContainerState:
@@ -90,12 +90,12 @@ class Pod(Handle):
         return [record for record in found if record.kind == records.CONTAINER]
 
     def containers(self) -> Sequence[Container]:
-        """Return the members, the oldest first; the infra is not among them."""
+        """Return the members, oldest first; the infra is not included."""
         return [Container(self._engine, record.id, record.name) for record in self._members()]
 
     @property
     def infra(self) -> Container | None:
-        """The container that stands for the infra process, None in a pod without one."""
+        """The infra container, None in a pod without one."""
         infra_id = self.record().infra_id
         if not infra_id:
             return None
@@ -104,13 +104,13 @@ class Pod(Handle):
 
     @property
     def networks(self) -> Sequence[types.Network]:
-        """The networks that it is to be connected to, in their order."""
+        """The networks that it is configured to join, in order."""
         infra_container = self.infra
         return infra_container.networks if infra_container else ()
 
     @property
     def addresses(self) -> dict[str, tuple[str, ...]]:
-        """Its addresses by the name of the network, IPv4 first; empty when it does not run.
+        """Its addresses by network name, IPv4 first; empty when it is not running.
 
         >>> pod.addresses                                         # doctest: +SKIP
         {'podman': ('10.88.0.2',)}
@@ -122,7 +122,7 @@ class Pod(Handle):
 
     @property
     def ports(self) -> tuple[types.Port, ...]:
-        """The published ports of the host that lead to it: to its members.
+        """The published ports that lead to it, that is, to its members.
 
         >>> pod.ports                                             # doctest: +SKIP
         (Port(container_port=80, host_port=8080, host_ip='', protocol='tcp', count=1),)
@@ -145,16 +145,16 @@ class Pod(Handle):
         return of_process(self._engine, self._name, self._container_state(self._network_record().id))
 
     def _network_record(self) -> ContainerRecord:
-        """Return the infra, which is what is connected on the pod's behalf. Raises WrongState when there is none."""
+        """Return the infra, which is connected on the pod's behalf. Raises WrongState when there is none."""
         record = self.record()
         if not record.infra_id:
             raise WrongState(self._name, "", f"pod {self._name} has no infra and no network of its own")
         return records.find_container(self._engine.database, record.infra_id)
 
     def start(self) -> None:
-        """Start the infra and every member. Raises PodBroken when the infra is gone while members live.
+        """Start the infra and every member.
 
-        A pod that has neither raises WrongState.
+        Raises PodBroken when the infra has died while members are still running, WrongState when the pod has neither.
         """
         from pypod.engine.lifecycle import infra, start
 
@@ -172,7 +172,7 @@ class Pod(Handle):
         announce.pod(self._engine, announce.START, record)
 
     def explain(self) -> types.Explanation:
-        """Return what ``start`` would do now, step by step, with nothing done; ``print`` it.
+        """Return the steps that ``start`` would take now, without taking any; ``print`` shows them.
 
         >>> print(pod.explain())                                # doctest: +SKIP
          1  python      make directory /var/lib/pypod/pods/...  [mkdir(2)]
@@ -183,19 +183,19 @@ class Pod(Handle):
             return of_pod_start(self._engine, self.record())
 
     def start_infra(self) -> None:
-        """Start the infra only: the pod's namespaces come to be."""
+        """Start only the infra, which creates the pod's namespaces."""
         from pypod.engine.lifecycle import infra
 
         infra.start_locked(self._engine, self.record())
 
     def stop_infra(self) -> None:
-        """Stop the infra only."""
+        """Stop only the infra."""
         from pypod.engine.lifecycle import infra
 
         infra.stop_locked(self._engine, self.record())
 
     def stop(self, timeout: float | None = None) -> None:
-        """Stop every member and then the infra; ``timeout`` in seconds replaces the members' own."""
+        """Stop every member and then the infra; ``timeout``, in seconds, overrides the members' own."""
         from pypod.engine.lifecycle import infra, stopping
 
         with Boundary(f"stop pod {self._name}"):
@@ -203,13 +203,13 @@ class Pod(Handle):
             announce.pod(self._engine, announce.STOP, record)
             stopping.stop_all(self._engine, self._members(), timeout)
             with Lock(self._engine.layout.pod(self.id)) as lock, lock:
-                # whoever was started in between would be left in namespaces that nobody can join any more
+                # a member started in between would be left in namespaces that can no longer be joined
                 stopping.stop_all(self._engine, self._members(), timeout)
                 if record.infra_id:
                     infra.stop(self._engine, record)
 
     def restart(self, timeout: float | None = None) -> None:
-        """Stop everything and start it in new namespaces; the way out for a pod that is Broken."""
+        """Stop everything and start it in new namespaces, which also recovers a Broken pod."""
         record = self.record()
         for one in records.all_containers(self._engine.database, pod_id=self.id):
             announce.container(self._engine, announce.RESTART, one, record)
@@ -217,7 +217,7 @@ class Pod(Handle):
         self.start()
 
     def kill(self, signal: str | int = SIGKILL) -> None:
-        """Send a signal to the infra and to the first process of every member. Raises WrongState when none runs."""
+        """Send a signal to the infra and the init process of every member. Raises WrongState when none is running."""
         from pypod.engine.lifecycle import infra, stopping
 
         number = signal_number(signal)
@@ -235,7 +235,7 @@ class Pod(Handle):
                 infra.kill(self._engine, record, number)
 
     def pause(self) -> None:
-        """Pause the infra and every member that runs. Raises WrongState when none does."""
+        """Pause the infra and every running member. Raises WrongState when none is running."""
         from pypod.engine.lifecycle import pausing
 
         record = self.record()
@@ -247,7 +247,7 @@ class Pod(Handle):
         announce.pod(self._engine, announce.PAUSE, record)
 
     def unpause(self) -> None:
-        """Let the infra and every member that is paused go on. Raises WrongState when none is."""
+        """Resume the infra and every paused member. Raises WrongState when none is paused."""
         from pypod.engine.lifecycle import pausing
 
         record = self.record()
@@ -264,10 +264,11 @@ class Pod(Handle):
 
     @takes(lambda: types.LimitOptions)
     def update(self, limits: types.LimitOptions) -> None:
-        """Change what all of it together may use while it runs; the next start has again what it was created with.
+        """Change the limits of the whole pod while it is running; the next start applies those it was created with.
 
-        The arguments are the limits that ``Pods.create`` takes; what is not given stays. Raises InvalidSpec, also when
-        the kernel refuses a value, Unsupported for what this host cannot limit, WrongState when nothing of it runs.
+        The arguments are the limits that ``Pods.create`` takes; limits that are not given stay as they are. Raises
+        InvalidSpec, also when the kernel refuses a value, Unsupported for a limit that this host does not support,
+        WrongState when nothing in the pod is running.
 
         >>> pod.update(memory=256 << 20, cpus=1.5)                      # doctest: +SKIP
         """
@@ -278,9 +279,9 @@ class Pod(Handle):
             update_pod(self._engine, self.record(), everyone, limits)
 
     def stats(self, interval: float = 1.0) -> Iterator[tuple[types.Stats, ...]]:
-        """Yield what the infra and the members that run use, at once and every ``interval`` seconds.
+        """Yield the resource usage of the infra and the running members, at once and then every ``interval`` seconds.
 
-        It ends when none runs any more. See ``Container.stats``.
+        The iterator ends when none is running any more. See ``Container.stats``.
         """
         from pypod.engine.resources.stats import follow
 
@@ -288,9 +289,9 @@ class Pod(Handle):
         return follow(self._engine, lambda: records.all_containers(database, pod_id=self.record().id), interval)
 
     def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
-        """Remove the pod, its infra and its members. Nothing happens when it is gone already.
+        """Remove the pod, its infra and its members. Does nothing if it no longer exists.
 
-        Raises WrongState when a member runs and ``force`` is not given.
+        Raises WrongState when a member is running and ``force`` is not given.
         """
         from pypod.engine.containers import pods
 
@@ -317,11 +318,11 @@ class Pod(Handle):
 
     @takes(lambda: types.MemberOptions)
     def run(self, asked: types.MemberOptions) -> Container:
-        """Create and start a member, the infra first if need be; see ``Containers.run``."""
+        """Create and start a member, starting the infra first if necessary; see ``Containers.run``."""
         return self._engine.containers._run(asked, self)
 
     def enter(self, *kinds: str) -> types.Entered:
-        """Return a context in which this thread is in the pod's namespaces: ``with pod.enter("net"):``."""
+        """Return a context manager that puts this thread into the pod's namespaces: ``with pod.enter("net"):``."""
         from pypod.engine.core.enter import enter
 
         infra_id = self.record().infra_id
@@ -337,12 +338,12 @@ class Pod(Handle):
                 self._name,
                 BROKEN,
                 f"the infra container of pod {self._name} is gone: its namespaces cannot be entered",
-                hint=f"pypod pod restart {self._name} makes them anew",
+                hint=f"pypod pod restart {self._name} creates new ones",
             )
         return enter(self._name, state, kinds)
 
     def namespaces(self) -> dict[str, dict[str, int]]:
-        """Return who is in which namespace: kind -> name of infra or member -> inode. Only running ones are there."""
+        """Return the namespaces of the infra and the running members: kind -> name of the container -> inode."""
         table: dict[str, dict[str, int]] = {}
         infra_container = self.infra
         everyone = [*([infra_container] if infra_container else []), *self.containers()]
@@ -352,7 +353,7 @@ class Pod(Handle):
         return table
 
     def matrix(self) -> types.Matrix:
-        """Return who shares which namespace: the host, the infra and the members that run. ``print`` shows a table.
+        """Return which namespaces the host, the infra and the running members share. ``print`` shows a table.
 
         >>> print(pod.matrix())                               # doctest: +SKIP
         NAMESPACE  host  infra  a  b
@@ -364,7 +365,7 @@ class Pod(Handle):
         return pod_matrix(self._engine, self.record())
 
     def picture(self) -> types.Picture:
-        """Return a drawing of the pod as it is now: ``print`` shows text, a notebook SVG. Raises NoSuchPod.
+        """Return a drawing of the pod's current state: ``print`` shows text, a notebook SVG. Raises NoSuchPod.
 
         >>> print(pod.picture())                              # doctest: +SKIP
         pod mipod (Running)
@@ -385,7 +386,7 @@ class Pod(Handle):
             return element("p", f"pod {self._name}: removed")
 
     def inspect(self) -> dict[str, types.Any]:
-        """Return everything there is to know, in podman's form."""
+        """Return all its details, in podman's form."""
         from pypod.engine.inspect.pods import inspect_pod
 
         return inspect_pod(self._engine, self.record())

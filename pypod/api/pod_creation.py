@@ -1,4 +1,4 @@
-"""How a pod comes to be: what was asked for becomes a specification, and that its record and its infra's."""
+"""Create pods: from the options to a specification, and from that to the records of the pod and its infra."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Creation:
-    """Creates pods of an engine, or tells what that would write."""
+    """Creates pods of an engine, or returns what that would write."""
 
     __slots__ = ("_engine",)
 
@@ -62,7 +62,8 @@ class Creation:
         if limited is not None:
             if not options.share_parent:
                 raise InvalidSpec(
-                    "--share-parent", "limits of a pod need --share-parent: its members are outside of it"
+                    "--share-parent",
+                    "limits of a pod need --share-parent: without it, the members are outside the pod's cgroup",
                 )
             settings_of(self._engine, limited)
         if options.infra_image and not infra:
@@ -105,7 +106,7 @@ class Creation:
             return create(options.name) if options.name else under_free_name(create)
 
     def _user_namespace(self, options: PodOptions) -> Mapping[str, Any]:
-        """Return the fields of a specification with a user namespace that was asked for, none for that of the host."""
+        """Return the specification's fields for the user namespace asked for; empty for that of the host."""
         from pypod.engine.session.id_maps import USERNS_OPTIONS, USERNS_VARIABLE
 
         if not any(getattr(options, name) for name in USERNS_OPTIONS) and USERNS_VARIABLE not in os.environ:
@@ -139,7 +140,7 @@ class Creation:
     def unsaved(
         self, name: str, options: Mapping[str, types.Any]
     ) -> tuple[types.PodRecord, types.ContainerRecord | None, tuple[types.Connection, ...]]:
-        """Return what creating a pod with this name and these options of its network, and no others, would write.
+        """Return the records that creating a pod with this name and only these network options would write.
 
         Raises what ``create`` raises.
         """
@@ -185,7 +186,7 @@ class Creation:
 
 
 def _kinds(options: PodOptions) -> tuple[str, ...]:
-    """Return the kinds of namespaces that a pod shares; one without an infra shares nothing by itself."""
+    """Return the kinds of namespaces that a pod shares; a pod without an infra shares none by default."""
     share = () if not options.infra and options.share is DEFAULT_SHARE else options.share
     return parse_share(share if isinstance(share, str) else ",".join(share))
 
@@ -207,7 +208,7 @@ def _of_network(options: PodOptions, *, shared: bool) -> tuple[Asked, dict[str, 
 
 
 def _asked(options: PodOptions, *, shared: bool) -> Asked:
-    """Return the network a pod asks for; one that does not share it has none. Raises InvalidSpec."""
+    """Return the network that a pod asks for; none for a pod that does not share one. Raises InvalidSpec."""
     from pypod.engine.networks.options import asked_network
 
     if not options.infra and options.network:

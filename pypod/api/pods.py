@@ -29,23 +29,24 @@ class Pods:
         """Create a pod without starting it.
 
         ``share`` names the kinds of namespaces that members share (podman's --share, or a sequence); ``shm_size`` is in
-        bytes; an ``ephemeral`` pod ends with this process. With ``infra_image``, pulled when it is not here, the infra
-        runs that image's command, which has to stay: the pod's namespaces are that process's.
+        bytes; an ``ephemeral`` pod ends with this process. With ``infra_image``, pulled if it does not exist locally,
+        the infra runs that image's command, which must keep running: the pod's namespaces are those of that process.
 
-        ``network`` is none, host, or names of networks with options as podman writes them (``front:ip=10.89.0.9``);
-        ``ip``, ``ip6`` and ``mac_address`` are for a single network, ``network_aliases`` more names in all of them.
+        ``network`` is none, host, or names of networks with options in podman's notation (``front:ip=10.89.0.9``);
+        ``ip``, ``ip6`` and ``mac_address`` are for a single network, ``network_aliases`` are more names in all of them.
         ``dns``, ``dns_options`` and ``dns_search`` are for /etc/resolv.conf; ``no_hosts`` leaves /etc/hosts as it is.
 
-        ``ports`` are published on the host for the pod's members, as those of a container (``Containers.create``).
+        ``ports`` are published on the host for the pod's members, as for a container (``Containers.create``).
         ``userns`` (host, auto, keep-id, nomap, with podman's options) or maps (``uidmap=["0:100000:65536"]``, or names
-        in /etc/subuid and /etc/subgid: ``subuidname``, ``subgidname``) give the pod a user namespace that all share.
+        in /etc/subuid and /etc/subgid: ``subuidname``, ``subgidname``) give the pod a user namespace that all members
+        share.
 
-        ``memory``, ``cpus`` and the other limits are those of a container, for all of the pod together: they are set on
-        the pod's cgroup, which its infra's and its members' are in; without ``share_parent`` the members' are outside
-        of it, and there can be none.
+        ``memory``, ``cpus`` and the other limits are those of a container, applied to the pod as a whole: they are set
+        on the pod's cgroup, which contains those of its infra and members. Without ``share_parent`` the members'
+        cgroups are outside it, and there can be no limits.
 
-        Raises InvalidSpec, Unsupported for what this host cannot limit, AlreadyExists, NoSuchImage, NoSuchNetwork,
-        RegistryError; then nothing was created.
+        Raises InvalidSpec, Unsupported for a limit that this host does not support, AlreadyExists, NoSuchImage,
+        NoSuchNetwork, RegistryError; then nothing was created.
         """
         return self._create(asked)
 
@@ -57,7 +58,7 @@ class Pods:
     def unsaved(
         self, name: str, options: Mapping[str, types.Any]
     ) -> tuple[types.PodRecord, types.ContainerRecord | None, tuple[types.Connection, ...]]:
-        """Return what creating a pod with this name and these options of its network, and no others, would write.
+        """Return the records that creating a pod with this name and only these network options would write.
 
         Raises what ``create`` raises.
         """
@@ -66,30 +67,30 @@ class Pods:
         return Creation(self._engine).unsaved(name, options)
 
     def create_for_container(self, name: str, options: dict[str, types.Any]) -> types.Pod:
-        """Create the pod that ``pypod run --pod new:NAME`` makes for its container.
+        """Create the pod of ``pypod run --pod new:NAME``.
 
-        It gets those of the container's ``options`` that are about the network, the ports and the host name: they are
-        taken out of ``options``. Raises what ``create`` raises.
+        It gets those of the container's ``options`` that concern the network, the ports and the hostname; they are
+        removed from ``options``. Raises what ``create`` raises.
         """
         from pypod.engine.networks.options import of_new_pod
 
         return self.create(name, **of_new_pod(options))
 
     def explain_creation(self, *, infra: bool = True) -> types.Explanation:
-        """Return what ``create`` does beside checking what it is asked for: it writes that down, and nothing else."""
+        """Return the steps of ``create`` after the checks of its arguments: it writes the records and nothing else."""
         from pypod.engine.lifecycle.explain import of_creation
 
         return of_creation(self._engine, "pod", 4 if infra else 2)
 
     def get(self, ref: str) -> types.Pod:
-        """Return the pod that a name, an id or the beginning of one names. Raises NoSuchPod, AmbiguousName."""
+        """Return the pod with this name, id or id prefix. Raises NoSuchPod, AmbiguousName."""
         from pypod.api.pod import Pod
 
         record = records.find_pod(self._engine.database, ref)
         return Pod(self._engine, record.id, record.name)
 
     def exists(self, ref: str) -> bool:
-        """Return whether ``get`` would find one."""
+        """Return whether ``get`` would find a pod."""
         try:
             self.get(ref)
         except NoSuchPod:
@@ -97,14 +98,14 @@ class Pods:
         return True
 
     def list(self) -> list[types.Pod]:
-        """Return all pods, the oldest first."""
+        """Return all pods, oldest first."""
         from pypod.api.pod import Pod
         from pypod.engine.containers.listing import listed_pods
 
         return [Pod(self._engine, record.id, record.name) for record in listed_pods(self._engine)]
 
     def summaries(self) -> Sequence[types.PodSummary]:
-        """Return every pod as ``pypod pod ps`` shows it, with its containers; the oldest first.
+        """Return a summary of every pod, with its containers, as ``pypod pod ps`` shows it, oldest first.
 
         >>> [(one.name, one.status, len(one.members)) for one in engine.pods.summaries()]      # doctest: +SKIP
         [('mipod', 'Running', 3)]

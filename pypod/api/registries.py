@@ -1,4 +1,4 @@
-"""The registries that a user may reach: credentials for them, and what is in them."""
+"""The registries that a user may reach: their credentials and contents."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SEARCH_LIMIT = 25
 
 
 class FoundRepository(Value):
-    """A repository of a registry; only docker.io tells more than the ``name``.
+    """A repository of a registry; only docker.io reports more than the ``name``.
 
-    What it says is passed on as it is: a terminal would obey some characters in it.
+    The registry's strings are passed on unchanged and may contain control characters, which a terminal would obey.
     """
 
     registry: str
@@ -31,9 +31,9 @@ class FoundRepository(Value):
 
 
 class Registries:
-    """What registries.conf and the files with credentials say; ``access`` is how to reach a registry.
+    """The contents of registries.conf and of the credential files; ``access`` says how to reach a registry.
 
-    It needs no storage: neither an engine nor root.
+    No storage is used, so neither an engine nor root is needed.
 
     >>> registries = pypod.Registries()                                            # doctest: +SKIP
     >>> registries.login("quay.io/team", "me", "secret")                           # doctest: +SKIP
@@ -60,7 +60,7 @@ class Registries:
 
     @property
     def unqualified(self) -> tuple[str, ...]:
-        """The registries in which short names are looked for, in their order."""
+        """The registries that are searched for short names, in order."""
         return self._configured.search
 
     @property
@@ -69,7 +69,7 @@ class Registries:
         return self._configured.path
 
     def candidates(self, name: str) -> Sequence[str]:
-        """Return the whole names that a name may stand for, in the order they are tried. Raises InvalidSpec."""
+        """Return the full names that a name may stand for, in the order they are tried. Raises InvalidSpec."""
         return [str(one) for one in self._configured.candidates(name)]
 
     def tags(self, name: str) -> Sequence[str]:
@@ -96,9 +96,9 @@ class Registries:
         ]
 
     def login(self, name: str, user: str, password: str) -> str:
-        """Store credentials for a registry, or for a namespace of one, if the registry takes them.
+        """Store credentials for a registry, or for a namespace of one, if the registry accepts them.
 
-        Returns the file, or the program, that keeps them. Raises Unauthorized, RegistryError, InvalidSpec.
+        Returns the file, or the credential helper, that keeps them. Raises Unauthorized, RegistryError, InvalidSpec.
         """
         from pypod.images.config import credentials
         from pypod.model.credentials import Credentials
@@ -107,25 +107,25 @@ class Registries:
         return credentials.login(name, Credentials(user=user, password=password), self._access.authfile)
 
     def verify(self, name: str, user: str, password: str) -> None:
-        """Ask a registry whether it takes these credentials. Raises Unauthorized when it does not, RegistryError."""
+        """Check that a registry accepts these credentials. Raises Unauthorized when it does not, RegistryError."""
         from pypod.images.registry.catalogue import check_login
 
         check_login(name.partition("/")[0], user, password, self._access, self._configured)
 
     def logout(self, name: str) -> bool:
-        """Forget the credentials of exactly this name; return whether there were some."""
+        """Delete the credentials stored for exactly this name; return whether there were any."""
         from pypod.images.config.credentials import logout
 
         return logout(name, self._access.authfile)
 
     def logout_all(self) -> None:
-        """Forget everything that ``login`` has stored."""
+        """Delete everything that ``login`` has stored."""
         from pypod.images.config.credentials import logout_all
 
         logout_all(self._access.authfile)
 
     def credentials(self, name: str, *, exact: bool = False) -> types.Credentials | None:
-        """Return what is stored for a registry, or for the nearest namespace; with ``exact`` for the very name only.
+        """Return the credentials stored for a registry or the nearest namespace; with ``exact`` for this name only.
 
         Raises InvalidSpec for a file that cannot be read.
         """
@@ -134,7 +134,7 @@ class Registries:
         return get(name, self._access.authfile, exact=exact)
 
     def require_authfile(self) -> None:
-        """Raise InvalidSpec when ``Access.authfile``, or $REGISTRY_AUTH_FILE, names a file that is not there."""
+        """Raise InvalidSpec when ``Access.authfile``, or $REGISTRY_AUTH_FILE, names a file that does not exist."""
         from pypod.images.config.credentials import check_authfile
 
         check_authfile(self._access.authfile)

@@ -1,4 +1,4 @@
-"""The session of an ordinary user: the user namespace that their containers live in."""
+"""The session of an unprivileged user: the user namespace that their containers run in."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 def holder(root: str | None = None) -> str:
-    """Return what names the session of a storage directory, another one for each; empty when there never was one.
+    """Return a string that identifies the session of a storage directory; empty when there never was one.
 
-    Nothing is opened or made for that.
+    Each session has its own. The storage is neither opened nor created.
     """
     try:
         return read_text(Layout(root).session_status)
-    except OSError:  # what is wrong with the storage is told by whoever opens it
+    except OSError:  # opening the storage reports what is wrong with it
         return ""
 
 
 def limitations() -> Sequence[str]:
-    """Return what the caller's containers do without on this host, and what to do about it."""
+    """Return the limitations of the caller's containers on this host, each with what to do about it."""
     from pypod.engine.networks import options
     from pypod.engine.session import subordinate_ids
 

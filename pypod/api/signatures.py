@@ -1,7 +1,7 @@
-"""Methods whose parameters are the fields of a class of options: said there once, seen wherever somebody looks.
+"""Methods whose parameters are the fields of an options class, and are defined only there.
 
 Type checkers see the constructor of the class in the method's place (PEP 612). ``help``, ``inspect.signature``,
-``typing.get_type_hints`` and Sphinx see the same at run time, where it is put together when they ask.
+``typing.get_type_hints`` and Sphinx see the same at run time, where it is computed on access.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def takes(
     options: Callable[[], Callable[P, AskedT]],
 ) -> Callable[[Callable[[SelfT, AskedT], ResultT]], Callable[Concatenate[SelfT, P], ResultT]]:
-    """Give a method the parameters of a class of options; its body gets what was made of them.
+    """Give a method the parameters of an options class; its body gets an instance of that class.
 
-    ``options`` returns the class: ``lambda: types.CreateOptions``. That is imported at the first call: commands that
-    only look at containers import these methods, too.
+    ``options`` returns the class: ``lambda: types.CreateOptions``. It is imported at the first call, since commands
+    that only read containers import these methods, too.
     """
     return lambda method: _Method(method, options)  # type: ignore[arg-type,return-value]
 
@@ -52,7 +52,7 @@ class _Method:
         return self._function
 
     def _as_function(self) -> Callable[..., Any]:
-        """Return an ordinary function, which is what people and tools look for in a class."""
+        """Return an ordinary function, which is what people and tools expect in a class."""
 
         def method(owner: object, *given: object, **named: object) -> Any:
             return self(owner, *given, **named)
@@ -62,7 +62,7 @@ class _Method:
         return method
 
     def is_defined(self) -> bool:
-        """Whether the class is made that it is a method of: before, classmethod() copies what it is told of this."""
+        """Return whether the method's class exists yet; before that, classmethod() copies these attributes."""
         return hasattr(sys.modules[self.__module__], self.__qualname__.partition(".")[0])
 
     @property
@@ -77,7 +77,7 @@ class _Method:
         return Signature(parameters, return_annotation=self.__annotations__["return"])
 
     def __getattr__(self, name: str) -> Any:
-        # written into the class it would be about the class itself
+        # as an attribute of _Method it would describe _Method itself
         if name != "__annotations__" or not self.is_defined():
             raise AttributeError(name)
         from typing import get_type_hints
@@ -95,4 +95,4 @@ def _doc(self: _Method) -> str | None:
     return f"{cleandoc(self._method.__doc__ or '')}\n\n{self._options().told()}"
 
 
-_Method.__doc__ = property(_doc)  # type: ignore[assignment]  # which in the class's body is about the class
+_Method.__doc__ = property(_doc)  # type: ignore[assignment]  # in its body this would describe the class

@@ -1,4 +1,4 @@
-"""Containers and pods as a listing finds them: snapshots of one pass over the store and the kernel."""
+"""Containers and pods in listings: snapshots from one pass over the store and the kernel."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = ["ContainerSummary", "PodSummary", "containers", "pods"]
 class ContainerSummary:
     """A container as ``Containers.summaries`` found it.
 
-    What the store and the kernel said of it then is at hand. What costs more to find out, such as ``ports``, ``health``
-    and ``written_bytes``, is read when it is asked for.
+    The data from the store and the kernel are as of then. What takes longer to find out, such as ``ports``, ``health``
+    and ``written_bytes``, is read on access.
     """
 
     __slots__ = ("_listing", "_record", "_spec", "_state")
@@ -36,7 +36,7 @@ class ContainerSummary:
 
     @property
     def id(self) -> str:
-        """The id, all 64 digits."""
+        """The full id, 64 digits."""
         return self._record.id
 
     @property
@@ -57,17 +57,17 @@ class ContainerSummary:
 
     @property
     def is_infra(self) -> bool:
-        """Whether it stands for a pod's infra process."""
+        """Whether it is the infra of a pod."""
         return self._record.kind == INFRA
 
     @property
     def state(self) -> types.ContainerState:
-        """What was observed: status, first process, exit code, times."""
+        """The observed state: status, init process, exit code, times."""
         return self._state
 
     @property
     def created_ns(self) -> int:
-        """When it was created, in nanoseconds since the epoch."""
+        """The time of creation, in nanoseconds since the epoch."""
         return self._record.created_ns
 
     @property
@@ -82,17 +82,17 @@ class ContainerSummary:
 
     @property
     def command(self) -> str:
-        """Its command, as one text."""
+        """Its command, as one string."""
         return self._record.command
 
     @property
     def auto_remove(self) -> bool:
-        """Whether it is removed when it has ended."""
+        """Whether it is removed when it has exited."""
         return bool(self._record.remove)
 
     @property
     def spec(self) -> types.ContainerSpec | None:
-        """What was asked; None for an infra, which has its pod's."""
+        """The specification; None for an infra, which has its pod's."""
         if self._spec is None and not self.is_infra:
             from pypod.store.stored_specs import container_spec
 
@@ -109,7 +109,7 @@ class ContainerSummary:
 
     @property
     def mounts(self) -> Sequence[types.Mount]:
-        """What is mounted beside the standard file systems."""
+        """The mounts other than the standard file systems."""
         if self.spec is None:
             return ()
         from pypod.engine.inspect.containers import user_mounts
@@ -118,7 +118,7 @@ class ContainerSummary:
 
     @property
     def networks(self) -> Sequence[str]:
-        """The names of the networks that it is itself connected to: for a pod's members the infra is."""
+        """The names of the networks that it is connected to itself; a pod's members are connected through the infra."""
         return self._listing.networks(self._record.id)
 
     @property
@@ -134,7 +134,7 @@ class ContainerSummary:
 
     @property
     def health(self) -> str:
-        """starting, healthy or unhealthy; empty without a health check, or when it does not run."""
+        """starting, healthy or unhealthy; empty without a health check, or when it is not running."""
         if not self._record.has_healthcheck or not self.state.running:
             return ""
         from pypod.engine.containers.health import of
@@ -144,7 +144,7 @@ class ContainerSummary:
 
     @property
     def namespaces(self) -> dict[str, int]:
-        """The inode of each of its namespaces by kind; empty when it does not run."""
+        """The inode of each of its namespaces by kind; empty when it is not running."""
         found = self._listing.engine.proc.namespaces(self.state.pid) if self.state.running else None
         return {kind: inode for kind, (_, inode) in (found or {}).items()}
 
@@ -172,7 +172,7 @@ class PodSummary:
 
     @property
     def id(self) -> str:
-        """The id, all 64 digits."""
+        """The full id, 64 digits."""
         return self._record.id
 
     @property
@@ -182,7 +182,7 @@ class PodSummary:
 
     @property
     def created_ns(self) -> int:
-        """When it was created, in nanoseconds since the epoch."""
+        """The time of creation, in nanoseconds since the epoch."""
         return self._record.created_ns
 
     @property
@@ -197,7 +197,7 @@ class PodSummary:
 
     @property
     def spec(self) -> types.PodSpec:
-        """What was asked."""
+        """The specification."""
         return self._engine.pod_spec(self._record)
 
     @property
@@ -209,7 +209,7 @@ class PodSummary:
 
     @property
     def status(self) -> str:
-        """Created, Running, Degraded, Paused, Exited, Stopped, or Broken when the infra died and members live on."""
+        """Created, Running, Degraded, Paused, Exited, Stopped, or Broken when the infra has died while members run."""
         from pypod.model.pod import pod_status
 
         infra = next((one.state for one in self.members if one.is_infra), None)
@@ -217,7 +217,7 @@ class PodSummary:
 
     @property
     def cgroup_parent(self) -> str:
-        """The cgroup that the pod's own is in."""
+        """The parent of the pod's cgroup."""
         from pypod.kernel.cgroups.driver import container_path
 
         return container_path(self.spec.cgroup_parent, "", self._record.id).rpartition("/")[0]
@@ -227,7 +227,7 @@ class PodSummary:
 
 
 class _Listing:
-    """What the containers of one listing share: the pods and the networks, read once and only if they are needed."""
+    """The data that the containers of one listing share: pods and networks, read once, when first needed."""
 
     __slots__ = ("_joining_networks", "_networks", "_pods", "engine")
 
@@ -239,7 +239,7 @@ class _Listing:
 
     @property
     def joining_networks(self) -> set[str]:
-        """The ids of the containers that have the network of another one."""
+        """The ids of the containers that use another container's network."""
         if self._joining_networks is None:
             from pypod.store.dependencies import joining_networks
 
@@ -247,7 +247,7 @@ class _Listing:
         return self._joining_networks
 
     def pod(self, identifier: str) -> PodRecord | None:
-        """Return a pod, None when it is gone or there is none."""
+        """Return a pod, None when it no longer exists or the id is empty."""
         if not identifier:
             return None
         if self._pods is None:
@@ -266,13 +266,13 @@ class _Listing:
 
 
 def containers(engine: types.Engine) -> list[ContainerSummary]:
-    """Return every container, the oldest first, infras among them."""
+    """Return a summary of every container, oldest first, infras included."""
     listing = _Listing(engine)
     return [ContainerSummary(record, state, listing) for record, state in listed_containers(engine)]
 
 
 def pods(engine: types.Engine) -> list[PodSummary]:
-    """Return every pod, the oldest first."""
+    """Return a summary of every pod, oldest first."""
     records = listed_pods(engine)
     members: dict[str, list[ContainerSummary]] = {}
     for one in containers(engine):
@@ -281,5 +281,5 @@ def pods(engine: types.Engine) -> list[PodSummary]:
     return [
         PodSummary(engine, record, tuple(members.get(record.id, ())))
         for record in records
-        if not record.infra_id or record.id in members  # else it was removed a moment ago
+        if not record.infra_id or record.id in members  # else it was removed just now
     ]

@@ -1,4 +1,4 @@
-"""What annotations of handles name, looked up when somebody asks: see model/types.py."""
+"""The types named in annotations of handles, imported on access: see model/types.py."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_check_tells_what_runs(world: World, how: str) -> None:
     world.lose(how)
     done = world.pypod("system", "check")
     for one, pid in zip(world.running, world.pids, strict=True):
-        assert f"container {one.name} ({one.id[:12]}) runs as process {pid} but has no record" in done.stdout
+        assert f"container {one.name} ({one.id[:12]}) is running as process {pid} but has no record" in done.stdout
     assert f"container d ({world.ended.id[:12]}) was started but has no record" in done.stdout
     assert "left behind" not in done.stdout
     if how != "older":
@@ -194,7 +194,7 @@ def test_what_nothing_tells_of_is_ended_before_its_files_go(world: World, damage
     world.lose("deleted")
     short, pid = world.alone.id[:12], world.pids[1]
     told = world.pypod("system", "check").stdout
-    assert f"container {short} runs as process {pid} but has no record, and its directory does not" in told
+    assert f"container {short} is running as process {pid} but has no record, and its directory does not" in told
     assert is_there(pid)
     assert f"ended process {pid} of container {short}" in world.pypod.ok("system", "check", "--repair")
     assert not is_there(pid)

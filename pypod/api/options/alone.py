@@ -1,4 +1,4 @@
-"""What creating a container outside of any pod takes."""
+"""The options for creating a container outside any pod."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from pypod.api.options.create import MemberOptions
 
 @attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
 class AloneOptions(MemberOptions):
-    """Of ``Container.create`` and ``Container.run``."""
+    """Options of ``Container.create`` and ``Container.run``."""
 
     engine: types.Engine | None = field(default=None, converter=read.engine, metadata=read.ENGINE)

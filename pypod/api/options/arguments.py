@@ -1,4 +1,4 @@
-"""Arguments that go with options: a pod, an image, an engine. What is said of them, and what reads them."""
+"""Arguments that accompany options (a pod, an image, an engine): their help and their parsers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pypod.api import types
 from pypod.model.options.fields import about
 from pypod.model.options.readers import Unfit, words
 
-ENGINE = about("The engine that is asked; without it that of the default directory", flag="")
+ENGINE = about("The engine to use; the default is one on the default storage directory", flag="")
 EPHEMERAL = about("Whether it ends with this process", flag="")
-POD = about("The pod that it is a member of", flag="")
+POD = about("The pod that it becomes a member of", flag="")
 
 
 def image(value: types.Image | str | Sequence[str | os.PathLike[str]]) -> types.Image | str | Sequence[str]:
@@ -24,7 +24,7 @@ def image_of_infra(value: types.Image | str) -> types.Image | str:
     from pypod.api.image import Image
 
     if not isinstance(value, Image | str):
-        raise Unfit("a text or an Image")
+        raise Unfit("a string or an Image")
     return value
 
 
@@ -32,7 +32,7 @@ def pod(value: types.Pod | str | None) -> types.Pod | str | None:
     from pypod.api.pod import Pod
 
     if not isinstance(value, Pod | str | None):
-        raise Unfit("a text or a Pod")
+        raise Unfit("a string or a Pod")
     return value
 
 

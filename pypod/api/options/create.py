@@ -1,4 +1,4 @@
-"""What creating a container takes."""
+"""The options for creating a container."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pypod.model.options.container import ContainerOptions
 from pypod.model.options.fields import about
 from pypod.model.options.readers import words
 
-_COMMAND = about("What it runs; without it what the image says", flag="")
+_COMMAND = about("The command to run; the default is the image's", flag="")
 _IMAGE = about("The image, or its name; with rootfs the command", flag="")
-_PULL = about("When the image is pulled: always, missing, never, newer", flag="")
+_PULL = about("When to pull the image: always, missing, never, newer", flag="")
 
 
 @attrs.frozen(slots=False, eq=False, repr=False)
 class MemberOptions(ContainerOptions):
-    """Of a container whose pod is known, or that has none."""
+    """Options of a container whose pod is known, or that has none."""
 
     image: types.Image | str | Sequence[str] = field(default=(), converter=read.image, metadata=_IMAGE)
     command: str | Sequence[str] | None = field(default=None, converter=words, metadata=_COMMAND)
@@ -33,7 +33,7 @@ class MemberOptions(ContainerOptions):
 
 @attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
 class CreateOptions(MemberOptions):
-    """Of ``Containers.create`` and ``Containers.run``."""
+    """Options of ``Containers.create`` and ``Containers.run``."""
 
     pod: types.Pod | str | None = field(default=None, converter=read.pod, metadata=read.POD)
     ephemeral: bool = field(default=False, metadata=read.EPHEMERAL)

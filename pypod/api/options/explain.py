@@ -1,4 +1,4 @@
-"""What explaining a container that is not there takes."""
+"""The options for explaining the run of a container that does not exist yet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pypod.model.options.fields import about
 
 @attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
 class ExplainOptions(MemberOptions):
-    """Of ``Containers.explain``."""
+    """Options of ``Containers.explain``."""
 
     pod: types.Pod | str | None = field(default=None, converter=read.pod, metadata=read.POD)
     new_pod: str = field(default="", metadata=about("The name of a pod that it would create", flag=""))

@@ -1,4 +1,4 @@
-"""What creating a pod takes."""
+"""The options for creating a pod."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pypod.model.options.pod import PodOptions
 
 @attrs.frozen(slots=False, eq=False, repr=False)
 class CreatePodOptions(PodOptions):
-    """Of ``Pods.create``."""
+    """Options of ``Pods.create``."""
 
-    name: str = field(default="", metadata=about("Its name; without it one that is free", flag=""))
+    name: str = field(default="", metadata=about("The name of the pod; the default is a generated one", flag=""))
     infra_image: types.Image | str = field(
         default="",
         converter=read.image_of_infra,
         kw_only=True,
-        metadata=about("An image whose command is run as the infra, in the image's files", kind="string"),
+        metadata=about("The image whose command is run as the infra, in its root file system", kind="string"),
     )
     ephemeral: bool = field(default=False, kw_only=True, metadata=read.EPHEMERAL)
 
 
 @attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
 class NewPodOptions(CreatePodOptions):
-    """Of ``Pod.create``."""
+    """Options of ``Pod.create``."""
 
     engine: types.Engine | None = field(default=None, converter=read.engine, metadata=read.ENGINE)

@@ -1,6 +1,6 @@
-"""Events for ``pypod events``: lines appended to the event file, in podman's words.
+"""Events for ``pypod events``: lines appended to the event file, in podman's terms.
 
-The supervisor in C writes itself what it knows best, the start and the end of its process: ``event_op``.
+The supervisor in C records the start and the end of its process itself: ``event_op``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def container(
     *,
     exit_code: int | None = None,
 ) -> None:
-    """Record an event of a container, dated now; an infra carries the labels of ``pod``."""
+    """Record an event of a container with the current time; an infra carries the labels of ``pod``."""
     event_log.append(context.layout.events, event_log.line(action, _about(record, pod), exit_code=exit_code))
 
 

@@ -43,8 +43,8 @@ class Context:
             self.boot_id = PROC.boot_id()
         self._rootless: bool | None = None
         self.at_bridges = False  # whether this process is in the network namespace of the user's bridges
-        self.known_session: Session | None = None  # the one found last (engine/session/session.py)
-        self.storage_driver: drivers.Driver | None = None  # once it is known
+        self.known_session: Session | None = None  # found last (engine/session/session.py)
+        self.storage_driver: drivers.Driver | None = None  # once known
         self._cgroups: Driver | None = None
         self._firewall: Channels | None = None
         self._specs: dict[str, ContainerSpec] = {}

@@ -1,4 +1,4 @@
-"""What Python changes on the host besides running plans, as values: explain prints them without performing them."""
+"""The changes that Python makes on the host, besides running plans, as values: explain only prints them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Effect:
     """One change: ``words`` and ``page`` (a manual page) describe it, ``perform`` makes it.
 
-    ``undo`` reverts it when a later step fails. It must not complain when the change was made in part or not at all. A
+    ``undo`` reverts it when a later step fails. It must not fail when the change was made in part or not at all. A
     change that may stay, such as a directory that the next attempt will need, has none.
     """
 
@@ -45,7 +45,7 @@ def directory(path: str, mode: int = 0o700) -> Effect:
 class Undoing:
     """Undo actions, run in reverse order when the block is left without a call of ``keep``.
 
-    An ExitStack without the milliseconds that importing contextlib costs a program that starts a container.
+    An ExitStack without the import of contextlib, which would add milliseconds to each container start.
     """
 
     __slots__ = ("_actions",)
@@ -54,7 +54,7 @@ class Undoing:
         self._actions: list[Callable[[], object]] = []
 
     def add(self, undo: Callable[[], object] | None) -> None:
-        """Register how to revert what is about to be made."""
+        """Register the undo action of the next change."""
         if undo is not None:
             self._actions.append(undo)
 

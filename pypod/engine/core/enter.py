@@ -22,7 +22,7 @@ _ENTERABLE = ("net", "uts", "ipc", "cgroup")
 
 
 class Entered:
-    """Inside the block the calling thread is in other namespaces, after it in its own again.
+    """A context manager that puts the calling thread into other namespaces, and back into its own afterwards.
 
     Reusable, by one thread at a time. The process is looked up anew each time, never by its pid alone.
     """
@@ -90,7 +90,7 @@ def _not_running(name: str, status: str = "exited") -> WrongState:
 
 
 def enter(name: str, state: ContainerState, kinds: tuple[str, ...]) -> Entered:
-    """Return the context for the namespaces ``kinds`` of a process."""
+    """Return the context manager for the namespaces ``kinds`` of a process."""
     for kind in kinds:
         if kind not in _ENTERABLE:
             raise InvalidSpec(

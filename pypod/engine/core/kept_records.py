@@ -1,4 +1,4 @@
-"""The database rows of a container, copied to its directory: what runs can be stopped without the database.
+"""The database rows of a container, copied to its directory, so that it can be stopped without the database.
 
 Each start writes one small file. It is not synced, since a crash of the machine ends what it describes. Removal deletes
 this file first. So a directory with such a file but no row in the store belongs to a container whose record was lost,
@@ -54,7 +54,7 @@ def keep(
     def write() -> None:
         _write(path, _text(record, pod, _connections(context, record.id, attached_to)))
 
-    return Effect(f"write what the store knows of {record.name} to {path}", "open(2)", write)
+    return Effect(f"write the records of {record.name} to {path}", "open(2)", write)
 
 
 def renew(context: Context, identifier: str) -> None:
@@ -78,7 +78,7 @@ def forget(context: Context, identifiers: Iterable[str]) -> None:
 
 
 def read(directory: str) -> Kept | None:
-    """Return what is kept in a container's directory; None when there is nothing, or nothing readable."""
+    """Return the rows kept in a container's directory; None when there are none, or when they cannot be read."""
     try:
         found = plain_json.loads(_content(f"{directory}/{NAME}"))
         container = records.checked(records.ContainerRecord(**found["container"]))

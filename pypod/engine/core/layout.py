@@ -1,4 +1,4 @@
-"""Every path that pypod owns, and the check that they belong to us."""
+"""Every path that pypod owns, and the check that the storage belongs to this user."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pypod.engine.core.boundary import Boundary
 from pypod.errors import InvalidSpec, PermissionDenied
 
 _DIRECTORIES = ("containers", "pods", "trash", "cache", "merged")
-# The last one is made last: if it exists, they all do.
+# The last one is created last: if it exists, they all do.
 _OF_ROOT = "/var/lib/pypod"
 _MOUNT_POINTS = "dev/ proc/ sys/ etc/ etc/hosts etc/hostname etc/resolv.conf run/ run/.containerenv".split()
 
@@ -33,12 +33,12 @@ class Layout:
 
     @property
     def trash(self) -> str:
-        """What has been removed but not deleted yet."""
+        """Directories that have been removed but not deleted yet."""
         return f"{self.root}/trash"
 
     @property
     def cache(self) -> str:
-        """What can be regenerated: compiled seccomp filters."""
+        """Files that can be regenerated: compiled seccomp filters."""
         return f"{self.root}/cache"
 
     @property
@@ -67,7 +67,7 @@ class Layout:
 
     @property
     def images(self) -> str:
-        """What images consist of. Adding to it takes a shared lock; deleting what is unused takes an exclusive one."""
+        """The contents of images. Adding to it takes a shared lock; deleting what is unused takes an exclusive one."""
         return f"{self.root}/images"
 
     @property
@@ -82,7 +82,7 @@ class Layout:
 
     @property
     def storage_driver(self) -> str:
-        """The file that records what makes root file systems here, valid for the current boot."""
+        """The file that records which driver provides root file systems here, valid for the current boot."""
         return f"{self.root}/storage-driver.json"
 
     @property
@@ -162,7 +162,7 @@ class Layout:
                 os.makedirs(f"{self.root}/{name}", 0o700, exist_ok=True)
             self._make_mount_points()
         except PermissionError as error:
-            raise _denied("make", self.root, error) from error
+            raise _denied("create", self.root, error) from error
 
     def _make_mount_points(self) -> None:
         for path in _MOUNT_POINTS:

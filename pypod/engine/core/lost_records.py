@@ -1,6 +1,6 @@
 """Containers that were started here but have no record: the database was deleted, emptied, or replaced by an old copy.
 
-Their directories tell which were started (``kept_records``); the status files in these and the kernel, which run.
+Their directories show which were started (``kept_records``); the status files there and the kernel, which are running.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Lost(Value):
         name = (
             f"container {self.kept.container.name} ({short(self.id)})" if self.kept else f"container {short(self.id)}"
         )
-        state = f"runs as process {self.process[0]}" if self.process else "was started"
-        unknown = "" if self.kept else ", and its directory does not tell what it is"
+        state = f"is running as process {self.process[0]}" if self.process else "was started"
+        unknown = "" if self.kept else ", and its directory does not say what it is"
         return f"{name} {state} but has no record{unknown}"
 
 

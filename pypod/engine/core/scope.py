@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def driver(context: Context) -> Driver:
-    """Return the driver for a user; one that explains the lack when the host gives users no cgroups."""
+    """Return the driver for a user; one that only states the reason when the host gives users no cgroups."""
     from pypod.kernel.cgroups.detect import detect
     from pypod.kernel.cgroups.none import NoDriver
 

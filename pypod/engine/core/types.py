@@ -1,4 +1,4 @@
-"""What annotations of the engine name, looked up when somebody asks: see model/types.py."""
+"""The types named in annotations of the engine, imported on access: see model/types.py."""
 
 from __future__ import annotations
 

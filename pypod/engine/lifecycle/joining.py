@@ -120,7 +120,7 @@ def _infra(context: Context, pod: PodRecord | None) -> Process:
             pod.name,
             "Broken",
             f"the infra container of pod {pod.name} is gone: its namespaces cannot be joined",
-            hint=f"pypod pod restart {pod.name} makes them anew",
+            hint=f"pypod pod restart {pod.name} creates new ones",
         )
     return Process(state.pid, state.start_time)
 

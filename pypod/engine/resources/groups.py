@@ -33,7 +33,7 @@ def monitors(context: Context) -> str:
 
 
 def for_monitors(context: Context) -> list[Effect]:
-    """Return what creates the monitors' cgroup if it is missing; a user's is below their session's scope."""
+    """Return the effects that create the monitors' cgroup if it is missing; a user's is below their session's scope."""
     made = session.preparations(context)
     directory = monitors(context)
     if not directory or os.path.isdir(directory):
@@ -42,7 +42,7 @@ def for_monitors(context: Context) -> list[Effect]:
 
 
 def bringing(context: Context) -> Callable[[int], object] | None:
-    """Return what must be done with a supervisor's pid before it can join cgroups; None for nothing."""
+    """Return the function to call with a supervisor's pid before it can join cgroups; None when none is needed."""
     from pypod.engine.core import scope
 
     return scope.bringing(context, _MONITORS) if context.rootless else None
@@ -96,7 +96,7 @@ class Group:
 
     @property
     def controllers(self) -> tuple[str, ...]:
-        """The controllers that some limit needs."""
+        """The controllers that the limits need."""
         limited = (one.controller for one in (*self.above, *self.settings))
         return tuple(dict.fromkeys((*limited, *self.updated)))
 
@@ -140,7 +140,7 @@ def pod_group(record: ContainerRecord) -> str:
 
 
 def renewal(context: Context, group: Group) -> list[Effect]:
-    """Return what creates the cgroup for a new run; whatever an earlier run left in it is killed.
+    """Return the effects that create the cgroup for a new run; whatever an earlier run left in it is killed.
 
     A killed monitor or a damaged status file leaves processes behind, which must not run beside the new ones. A cgroup
     also serves a single run: since Linux 6.14, a process cloned into a group that was ever killed dies at once
@@ -171,7 +171,7 @@ def _with(trees: tuple[str, ...]) -> str:
 
 
 def _of_pod(context: Context, group: Group) -> list[Effect]:
-    """Return what creates the pod's cgroup with its limits; while something runs it exists, perhaps updated."""
+    """Return the effects that create the pod's cgroup with its limits; none while it is in use, perhaps updated."""
     path = group.pod_path
     if not group.above or not context.cgroups.is_empty(path):
         return []

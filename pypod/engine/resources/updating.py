@@ -28,7 +28,7 @@ def update(context: Context, record: ContainerRecord, options: LimitOptions) -> 
             raise WrongState(
                 record.name,
                 state.status,
-                f"container {record.id} is {state.status}: only the limits of a running one can be changed: "
+                f"container {record.id} is {state.status}: only the limits of a running container can be changed: "
                 "container state improper",
             )
         if limits is not None:

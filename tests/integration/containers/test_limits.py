@@ -167,7 +167,7 @@ def test_an_update_that_is_refused_changes_nothing(engine, busybox) -> None:
 
 def test_only_what_runs_is_updated(engine, busybox) -> None:
     container = engine.containers.create(SLEEP, rootfs=busybox)
-    with pytest.raises(WrongState, match="only the limits of a running one"):
+    with pytest.raises(WrongState, match="only the limits of a running container"):
         container.update(memory=64 * MIB)
     pod = engine.pods.create("p")
     with pytest.raises(WrongState, match="only be changed while one does"):
