@@ -35,7 +35,7 @@ def _image_and_command(asked: MemberOptions) -> tuple[Image | str | None, Sequen
             raise InvalidSpec("rootfs", "an image and rootfs cannot be given together")
         return None, image if command is None else command
     if not image or isinstance(image, tuple):
-        raise InvalidSpec("--rootfs", "an image or --rootfs is needed")
+        raise InvalidSpec("--rootfs", "an image or --rootfs is required")
     return image, () if command is None else command  # type: ignore[return-value]
 
 

@@ -192,7 +192,7 @@ def rootfs_path(path: str) -> str:
     import os
 
     if not path:
-        raise InvalidSpec("--rootfs", "an image or --rootfs is needed")
+        raise InvalidSpec("--rootfs", "an image or --rootfs is required")
     absolute = os.path.abspath(path)
     if not os.path.isdir(absolute):
         hint = "in Python :O is left out: overlay=True is the default" if path.endswith(":O") else ""

@@ -157,7 +157,7 @@ class TestFlags:
         [
             ({"ip": "foo"}, '"foo" is not an ip address'),
             ({"mac_address": "zz"}, "address zz: invalid MAC address"),
-            ({"ip": "10.0.0.1", "ip6": "10.0.0.2"}, "one address of each family"),
+            ({"ip": "10.0.0.1", "ip6": "10.0.0.2"}, "one address per family"),
         ],
     )
     def test_wrong_values(self, given: dict[str, str], words: str) -> None:
