@@ -41,16 +41,16 @@ def _operations(samples: Sequence[Sample]) -> dict[str, Goal]:
 class Images:
     """A program at a shell: ``perform`` begins and ends without an image.
 
-    ``settle`` is called before each timed command, so that pending writes of an earlier one do not count.
+    ``fit_to_lowers`` is called before each timed command, so that pending writes of an earlier one do not count.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], shell: Shell, directory: str, settle: Callable[[], None] = os.sync
+        self, samples: Sequence[Sample], shell: Shell, directory: str, fit_to_lowers: Callable[[], None] = os.sync
     ) -> None:
         self.samples = samples
         self.shell = shell
         self._directory = directory
-        self._settle = settle
+        self._settle = fit_to_lowers
 
     def perform(self, clock: Clock) -> None:
         """Do every operation once."""

@@ -1,6 +1,6 @@
 /* The launcher: performs a plan for a process that needs no monitor (exec in a container, the infra of a pod), waits
  * for the process and reports its exit, unless the plan says to leave. A plan that creates no process starts a
- * companion for a running one, or changes the host's network. */
+ * sidecar for a running one, or changes the host's network. */
 #define _GNU_SOURCE
 #include "common/ops.h"
 #include "supervise/begin.h"
@@ -23,7 +23,7 @@ int main(int argc, char **argv)
 	const struct record *joined = plan_find(&it.plan, OP_join);
 	if (!plan_find(&it.plan, OP_clone)) {
 		if (joined)
-			supervise_companion(&it, joined);
+			supervise_sidecar(&it, joined);
 		else
 			supervise_nobody(&it);
 		return 0;

@@ -18,7 +18,7 @@
 	X(5, terminal, "nn")              /* COLUMNS ROWS: a pseudo-terminal instead of pipes */ \
 	X(6, owner, "nn")                 /* PID START_TIME: end the container when this process ends */ \
 	X(7, finally, "s+")               /* ARGV...: the monitor executes this at its end */ \
-	X(8, mount_program, "sssss*")     /* DIRECTORY BOOT_ID REQUESTS PROGRAM [ARGUMENT...]: like companion, with the root's /dev/fuse as descriptor 4 */ \
+	X(8, mount_program, "sssss*")     /* DIRECTORY BOOT_ID REQUESTS PROGRAM [ARGUMENT...]: like sidecar, with the root's /dev/fuse as descriptor 4 */ \
 	X(10, leave, "")                  /* : do not supervise; exit once the process runs */ \
 	X(11, idmap, "sss")               /* UID_MAP GID_MAP SETGROUPS: written by the supervisor for the clone's user namespace */ \
 	X(12, group_kill, "s")            /* DIRECTORY: cgroup to kill when the container's first process has ended */ \
@@ -72,8 +72,8 @@
 	X(68, oom_score, "i")             /* ADJUSTMENT: oom_score_adj of the process that the supervisor creates */ \
 	X(69, execute, "s+")              /* ARGV... */ \
 	X(70, execute_file, "ss+")        /* PATH ARGV...: a file of the host, opened before the root changes */ \
-	X(71, companion, "sssss*")        /* DIRECTORY BOOT_ID REQUESTS PROGRAM [ARGUMENT...]: runs beside the process, whose network namespace is its standard input */ \
-	X(72, hand_network, "")           /* : pass the network namespace to the supervisor, for the companion, which is ready before the exec */ \
+	X(71, sidecar, "sssss*")        /* DIRECTORY BOOT_ID REQUESTS PROGRAM [ARGUMENT...]: runs beside the process, whose network namespace is its standard input */ \
+	X(72, hand_network, "")           /* : pass the network namespace to the supervisor, for the sidecar, which is ready before the exec */ \
 	X(73, host_network, "nn")         /* PID START_TIME: netlink_host is sent in the network namespace of this process */ \
 	X(78, root_fuse, "s")             /* TARGET: mount the future /, a FUSE file system that nothing serves yet */ \
 	X(79, serve_root, "")             /* : pass its descriptor to the supervisor, for the mount program, which is ready before the root is used */ \

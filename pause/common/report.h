@@ -10,7 +10,7 @@ enum report_kind {
 	REPORT_EXITED = 3,  /* status, as from waitpid */
 	REPORT_PROCESS = 4, /* a later clone replaced the first; carries its pidfd */
 	REPORT_TERMINAL = 5, /* carries the master of the terminal */
-	REPORT_NETWORK = 6, /* carries the process's network namespace, for the companion */
+	REPORT_NETWORK = 6, /* carries the process's network namespace, for the sidecar */
 	REPORT_ROOT = 7     /* carries the root's /dev/fuse, for the mount program */
 };
 

@@ -84,7 +84,7 @@ int connect_to_host(struct supervised *it, int socket, struct report *failure)
 	if (sent < 0 && failure->error == ESRCH)
 		hear(socket, failure);
 	if (sent > 0)
-		let_go_on(socket);
+		allow_start(socket);
 	return sent < 0 ? -1 : 0;
 }
 

@@ -5,7 +5,7 @@
 #include "common/ops.h"
 #include "common/process.h"
 #include "process/perform.h"
-#include "supervise/companion.h"
+#include "supervise/sidecar.h"
 #include "supervise/group.h"
 #include "supervise/host.h"
 #include "supervise/maps.h"
@@ -39,9 +39,9 @@ static void become_process(struct supervised *it, const struct record *clone, co
 	perform(&process);
 }
 
-static int start_companion(struct supervised *it, uint32_t kind, int handed, struct report *failure)
+static int start_sidecar(struct supervised *it, uint32_t kind, int handed, struct report *failure)
 {
-	const struct record *record = plan_find(&it->plan, kind == REPORT_ROOT ? OP_mount_program : OP_companion);
+	const struct record *record = plan_find(&it->plan, kind == REPORT_ROOT ? OP_mount_program : OP_sidecar);
 	const char *call = "find";
 	int process = syscall(SYS_pidfd_open, it->pid, 0), started = -1;
 
@@ -49,7 +49,7 @@ static int start_companion(struct supervised *it, uint32_t kind, int handed, str
 	if (record && process < 0)
 		call = "pidfd_open";
 	else if (record)
-		started = companion_start(record, process, handed, &call);
+		started = sidecar_start(record, process, handed, &call);
 	if (started < 0) {
 		failure->error = errno;
 		failure->operation = record ? position(it, record) : 0;
@@ -60,9 +60,9 @@ static int start_companion(struct supervised *it, uint32_t kind, int handed, str
 	return started;
 }
 
-void supervise_companion(struct supervised *it, const struct record *process)
+void supervise_sidecar(struct supervised *it, const struct record *process)
 {
-	const struct record *record = plan_find(&it->plan, OP_companion);
+	const struct record *record = plan_find(&it->plan, OP_sidecar);
 	struct report started = { .kind = REPORT_STARTED };
 	char path[32];
 	const char *call;
@@ -75,7 +75,7 @@ void supervise_companion(struct supervised *it, const struct record *process)
 	/* the pid still belongs to that process if the process still exists */
 	if (network < 0 || syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) < 0)
 		die(position(it, process), "open");
-	if (companion_start(record, fd, network, &call) < 0)
+	if (sidecar_start(record, fd, network, &call) < 0)
 		die(position(it, record), call);
 	started.pid = number(process, 0);
 	started.start_time = number(process, 1);
@@ -110,7 +110,7 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 			it->start_time = it->pid ? start_time(it->pid) : 0;
 			if (it->mapped && it->pid) {
 				make_maps(it);
-				let_go_on(socket);
+				allow_start(socket);
 			}
 			if (connect_to_host(it, socket, failure) < 0)
 				return -1;
@@ -119,12 +119,12 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 				strcpy(failure->call, "write");
 				return -1;
 			}
-			told = let_go_on(socket); /* if it has failed by now, its report comes next */
+			told = allow_start(socket); /* if it has failed by now, its report comes next */
 		}
 		if (report.kind == REPORT_NETWORK || report.kind == REPORT_ROOT) {
-			if (start_companion(it, report.kind, passed, failure) < 0)
+			if (start_sidecar(it, report.kind, passed, failure) < 0)
 				return -1;
-			told = let_go_on(socket);
+			told = allow_start(socket);
 		}
 		if (report.kind == REPORT_TERMINAL)
 			it->terminal = passed;
@@ -181,7 +181,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 	it->mapped = mapped && later;
 	if (mapped && !later) {
 		make_maps(it);
-		let_go_on(pair[0]);
+		allow_start(pair[0]);
 	}
 	connected = later || connect_to_host(it, pair[0], &failure) == 0;
 	if (connected && !(recorded = later || write_status(it) == 0)) {
@@ -189,7 +189,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 		failure.error = errno;
 		failure.operation = position(it, status ? status : clone);
 	}
-	if (!recorded || follow(it, pair[0], !later && let_go_on(pair[0]), &failure) < 0) {
+	if (!recorded || follow(it, pair[0], !later && allow_start(pair[0]), &failure) < 0) {
 		close(pair[0]); /* ends a process that waits for our byte and has no pid here */
 		if (it->pid > 0 && kill(it->pid, SIGKILL) == 0)
 			waitpid(it->pid, NULL, 0);

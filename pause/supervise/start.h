@@ -7,8 +7,8 @@
  * Does not return on failure. */
 void supervise_start(struct supervised *it, const int standard[3]);
 
-/* Start the plan's companion beside a running process, which the `join` record names, and report to Python.
+/* Start the plan's sidecar beside a running process, which the `join` record names, and report to Python.
  * Does not return on failure. */
-void supervise_companion(struct supervised *it, const struct record *process);
+void supervise_sidecar(struct supervised *it, const struct record *process);
 
 #endif

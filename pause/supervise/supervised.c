@@ -17,7 +17,7 @@ uint32_t position(const struct supervised *it, const struct record *record)
 	return record - it->plan.records;
 }
 
-bool let_go_on(int socket)
+bool allow_start(int socket)
 {
 	if (RETRY(send(socket, "g", 1, MSG_NOSIGNAL)) == 1)
 		return true;

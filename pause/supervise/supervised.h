@@ -38,6 +38,6 @@ uint32_t position(const struct supervised *it, const struct record *record);
 
 /* Tell the process that its maps are written, or that it is recorded, and that it may continue. False on failure: it
  * has ended, or is about to. */
-bool let_go_on(int socket);
+bool allow_start(int socket);
 
 #endif

@@ -43,7 +43,7 @@ static noreturn void give_up(int told, const char *call)
  * that closes all descriptors it does not know. */
 static pid_t run(const struct record *record, int handed, int output, int said, int ready, int told)
 {
-	char **words = vector(record, COMPANION_PROGRAM), *environment[] = { NULL };
+	char **words = vector(record, SIDECAR_PROGRAM), *environment[] = { NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none;
@@ -54,7 +54,7 @@ static pid_t run(const struct record *record, int handed, int output, int said, 
 	    posix_spawn_file_actions_adddup2(&actions, output, 1) ||
 	    posix_spawn_file_actions_adddup2(&actions, said, 2) ||
 	    posix_spawn_file_actions_adddup2(&actions, ready, READY_FD) ||
-	    posix_spawn_file_actions_adddup2(&actions, handed, record->operation == OP_companion ? 0 : ROOT_FD))
+	    posix_spawn_file_actions_adddup2(&actions, handed, record->operation == OP_sidecar ? 0 : ROOT_FD))
 		give_up(told, "malloc");
 	sigemptyset(&none);
 	posix_spawnattr_setsigmask(&attributes, &none);
@@ -198,7 +198,7 @@ noreturn void watch(const struct record *record, int handed, int process, int lo
 	int output[2], said[2], ready[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sigset_t children;
 
-	prctl(PR_SET_NAME, record->operation == OP_companion ? "pypod-network" : "pypod-root");
+	prctl(PR_SET_NAME, record->operation == OP_sidecar ? "pypod-network" : "pypod-root");
 	setsid();
 	sigemptyset(&children);
 	sigaddset(&children, SIGCHLD);
@@ -209,8 +209,8 @@ noreturn void watch(const struct record *record, int handed, int process, int lo
 	/* the supervisor's descriptors must not stay open here: others wait for EOF on its pipes and sockets */
 	int kept[] = { process, told, signals, handed, output[0], output[1], said[0], said[1], ready[0], ready[1] };
 	close_all_but(kept, sizeof kept / sizeof *kept);
-	const char *requests = text(record, COMPANION_REQUESTS);
-	if (*requests && chdir(text(record, COMPANION_DIRECTORY)) < 0)
+	const char *requests = text(record, SIDECAR_REQUESTS);
+	if (*requests && chdir(text(record, SIDECAR_DIRECTORY)) < 0)
 		give_up(told, "chdir");
 	fcntl(said[0], F_SETFL, O_NONBLOCK);
 	pid_t program = run(record, handed, output[1], said[1], ready[1], told);

@@ -11,8 +11,8 @@ struct verdict {
 	char call[16];
 };
 
-/* Arguments of `companion` and `mount_program`. */
-enum { COMPANION_DIRECTORY, COMPANION_BOOT_ID, COMPANION_REQUESTS, COMPANION_PROGRAM };
+/* Arguments of `sidecar` and `mount_program`. */
+enum { SIDECAR_DIRECTORY, SIDECAR_BOOT_ID, SIDECAR_REQUESTS, SIDECAR_PROGRAM };
 
 /* Run as the first process of a pid namespace: start the program of `record` for the process of a pidfd, with the
  * descriptor that the process handed over, report when it is ready, and stay until one of the two has ended. */

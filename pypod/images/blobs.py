@@ -85,14 +85,14 @@ class Blobs:
             os.unlink(temporary)
             raise
         name = f"sha256:{digest.hexdigest()}"
-        self.adopt(temporary, name)
+        self.commit(temporary, name)
         return name, size_bytes
 
     def _temporary(self) -> str:
         os.makedirs(f"{self.directory}/sha256", 0o700, exist_ok=True)
         return f"{self.directory}/sha256/.{os.urandom(12).hex()}"
 
-    def adopt(self, path: str, digest: str) -> None:
+    def commit(self, path: str, digest: str) -> None:
         """Move in a file that is the blob of a digest; its content has been verified already."""
         target = self.path(digest)
         try:

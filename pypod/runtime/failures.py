@@ -23,10 +23,10 @@ def failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed | Port
     op = plan.ops[report.operation] if report.operation < len(plan.ops) else None
     if op is not None and op.name == "execute" and report.call == "execve":
         return _command_failure(op, report)
-    if op is not None and op.name in ("companion", "mount_program"):
-        from pypod.runtime import companion
+    if op is not None and op.name in ("sidecar", "mount_program"):
+        from pypod.runtime import sidecar
 
-        return companion.failure(op, report)
+        return sidecar.failure(op, report)
     if op is not None and op.name == "hold" and report.error == _EADDRINUSE:
         protocol, address, port = op.arguments
         return PortInUse(str(protocol), str(address), int(port))

@@ -187,7 +187,7 @@ def wait_for_exit(launched: Launched) -> int:
     return parse_report(data).status
 
 
-def let_go(launched: Launched) -> None:
+def release(launched: Launched) -> None:
     """Release a program that was started without ``group``, without waiting for its exit."""
     if launched.report_fd >= 0:
         os.close(launched.report_fd)

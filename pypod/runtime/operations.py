@@ -180,7 +180,7 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
     "oom_score": (68, "i", "ADJUSTMENT", "set the score of the out-of-memory killer to {ADJUSTMENT}", "proc(5)"),
     "execute": (69, "s+", "ARGV...", "run {ARGV}", "execve(2)"),
     "execute_file": (70, "ss+", "PATH ARGV...", "run {PATH}", "execveat(2)"),
-    "companion": (
+    "sidecar": (
         71,
         "sssss*",
         "DIRECTORY BOOT_ID REQUESTS PROGRAM [ARGUMENT...]",

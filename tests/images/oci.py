@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from pypod.images.layers.unpack import settle, unpack
+from pypod.images.layers.unpack import fit_to_lowers, unpack
 
 
 def extract(archive: Path, target: Path) -> Path:
@@ -33,7 +33,7 @@ def unpack_layers(layout: Path, target: Path) -> list[Path]:
         directory.mkdir()
         digest, size = descriptor["digest"], descriptor["size"]
         found = unpack(pieces(blob(digest)), str(directory), digest=digest, diff_id=diff_id, size=size)
-        settle(str(directory), found, [str(below) for below in reversed(made)])
+        fit_to_lowers(str(directory), found, [str(below) for below in reversed(made)])
         made.append(directory)
     return made
 

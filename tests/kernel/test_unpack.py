@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pypod.errors import InvalidImage, SystemFailure
-from pypod.images.layers.unpack import settle, unpack
+from pypod.images.layers.unpack import fit_to_lowers, unpack
 from pypod.kernel.capabilities import CAPABILITIES
 from tests.images.layers import Layer, checked, header, merged, pax, snapshot
 from tests.images.place import Place, is_opaque, is_whiteout, names, refused
@@ -282,7 +282,7 @@ def test_layers_on_each_other(place: Place) -> None:
     bottom = place.unpack(low)
     top = place.unpack(high)
     assert place.unpacked.implied == ("a", "b", "l")
-    settle(str(top), place.unpacked, [str(bottom)])
+    fit_to_lowers(str(top), place.unpacked, [str(bottom)])
     found = merged([bottom, top])
     assert found.keys() == {".", "a", "a/y", "a/n", "b", "b/new", "c", "c/2", "l", "l/in"}
     assert found["a"][:3] == ("0o40711", 4, 0)
@@ -298,7 +298,7 @@ def test_whiteouts_that_hide_nothing_are_not_listed(place: Place) -> None:
     made: list[Path] = []
     for layer in (low, high):
         made.append(place.unpack(layer))
-        settle(str(made[-1]), place.unpacked, [str(below) for below in made[-2::-1]])
+        fit_to_lowers(str(made[-1]), place.unpacked, [str(below) for below in made[-2::-1]])
     found = merged(made)
     assert found.keys() == {".", "a", "new", "o"}
     assert found["new"][4] == 5 * 10**9
@@ -310,7 +310,7 @@ def test_inherit_stops_where_the_layers_below_are_hidden(place: Place) -> None:
         made: list[str] = []
         for layer in layers:
             top = place.unpack(layer)
-            settle(str(top), place.unpacked, made)
+            fit_to_lowers(str(top), place.unpacked, made)
             made.insert(0, str(top))
         return snapshot(made[0])
 

@@ -39,13 +39,13 @@ def _uid() -> int:
     return idmap.outside(idmap.maps_of()[0], os.geteuid())
 
 
-def is_settled(context: Context, holder: int) -> bool:
+def is_placed(context: Context, holder: int) -> bool:
     """Return whether the session's holder is in its scope, or there is no scope for it."""
     cgroups = context.cgroups
     return not isinstance(cgroups, ScopeDriver) or cgroups.holds(holder)
 
 
-def settle(context: Context, holder: int) -> None:
+def place(context: Context, holder: int) -> None:
     """Move the session's holder into a scope; if systemd does not provide one, the engine goes on without cgroups."""
     from pypod.kernel.cgroups.none import NoDriver
 

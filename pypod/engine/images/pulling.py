@@ -19,7 +19,7 @@ from pypod.engine.session import inside, session
 from pypod.engine.storage.trash import discard
 from pypod.errors import InvalidImage, NoSuchImage, SystemFailure
 from pypod.images.blobs import Blobs
-from pypod.images.layers.unpack import Owners, settle, unpack
+from pypod.images.layers.unpack import Owners, fit_to_lowers, unpack
 from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
 from pypod.model.image_config import parse_config
 from pypod.model.moment import created_ns
@@ -209,7 +209,7 @@ class _Pull:
                 )
             tree, unpacked = self._fitted(number, tree, unpacked, incoming)
             if not from_store:
-                blobs.adopt(incoming.blob, descriptor.digest)
+                blobs.commit(incoming.blob, descriptor.digest)
             self._publish(number, diff_id, tree, unpacked)
         except BaseException as error:
             incoming.fail(error)
@@ -223,7 +223,7 @@ class _Pull:
         self._wait_for(number - 1)
         below = image_layers.of_chain(self._context.database, self._chains[number - 1]) if number else []
         directories = [f"{self._context.layout.image_layers}/{name}" for name in image_layers.shown(below)]
-        self._settle(tree, unpacked, directories)
+        self._fit_to_lowers(tree, unpacked, directories)
         if not unpacked.stands_in:
             return tree, unpacked
         from pypod.engine.storage.layers import lay
@@ -234,11 +234,11 @@ class _Pull:
         discard(self._context, [tree])
         return whole, unpacked.replace(root_is_opaque=True)
 
-    def _settle(self, tree: str, unpacked: Unpacked, directories: list[str]) -> None:
+    def _fit_to_lowers(self, tree: str, unpacked: Unpacked, directories: list[str]) -> None:
         if inside.is_needed(self._context) and (unpacked.implied or unpacked.whitening):
-            inside.call(self._context, _settle, tree, unpacked, directories)
+            inside.call(self._context, _fit_to_lowers, tree, unpacked, directories)
         else:
-            settle(tree, unpacked, directories)
+            fit_to_lowers(tree, unpacked, directories)
 
     def _publish(self, number: int, diff_id: str, tree: str, unpacked: Unpacked) -> None:
         """Make a layer visible, unless it arrived meanwhile in a blob with another compression."""
@@ -345,6 +345,6 @@ def read_blob(source: Source, descriptor: Descriptor, limit_bytes: int, what: st
     return bytes(body)
 
 
-def _settle(context: Context, tree: str, unpacked: Unpacked, lowers: list[str]) -> None:
+def _fit_to_lowers(context: Context, tree: str, unpacked: Unpacked, lowers: list[str]) -> None:
     del context
-    settle(tree, unpacked, lowers)
+    fit_to_lowers(tree, unpacked, lowers)

@@ -147,7 +147,7 @@ class Process:
 
     def __del__(self) -> None:
         self.close()
-        launcher.let_go(self._launched)
+        launcher.release(self._launched)
 
 
 def _readable(fd: int, timeout_s: float) -> bool:

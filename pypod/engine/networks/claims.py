@@ -54,7 +54,7 @@ def claim(context: Context, network: NetworkSpec, *, again: bool = False) -> Net
     if made.subnets != network.subnets:
         from pypod.engine.networks import name_service
 
-        name_service.let_go(context, made)
+        name_service.release(context, made)
     if left:
         from pypod.engine.networks import bridge_sweep
 

@@ -75,7 +75,7 @@ class Taken(Exception):
         self.gateway = gateway
 
 
-def require_letting_go(network: NetworkSpec, taken: Taken, *, is_late: bool) -> None:
+def require_release(network: NetworkSpec, taken: Taken, *, is_late: bool) -> None:
     """Ask a server of ours that no longer needs a gateway to release it. Raises InUse for any other holder."""
     from pypod.kernel import sockets
     from pypod.model.network import packed_address

@@ -115,7 +115,7 @@ class Keeper:
                 self._idle_since.setdefault(network, now)
         left = [one for one, since in self._idle_since.items() if now - since >= linger_s]
         if left or not self._locks:
-            self._let_go(left)
+            self._release(left)
         if self._locks.keys() - self._watched.keys():
             self._look_again(LINGER_S)
 
@@ -138,7 +138,7 @@ class Keeper:
             self.loop.forget(fd)
             os.close(fd)
 
-    def _let_go(self, left: list[str]) -> None:
+    def _release(self, left: list[str]) -> None:
         """Release networks, holding the lock for starting servers: a starter finds a network served, or waits."""
         try:
             with Lock(self._layout.names, AT_ONCE) as lock, lock:

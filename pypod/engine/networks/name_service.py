@@ -13,7 +13,7 @@ import time
 from pypod.engine.core import effects, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import AT_ONCE, Lock, is_held
-from pypod.engine.networks.name_handover import ERRORS, SOCKET, Taken, hand_over, hurry, require_letting_go
+from pypod.engine.networks.name_handover import ERRORS, SOCKET, Taken, hand_over, hurry, require_release
 from pypod.engine.storage.trash import discard
 from pypod.errors import InUse
 from pypod.model.ids import is_id
@@ -69,7 +69,7 @@ def serve(context: Context, network: NetworkSpec) -> None:
                         hand_over(context, network)
             except Taken as error:
                 # without the lock: our server takes it to release a network
-                require_letting_go(network, error, is_late=time.monotonic() > deadline)
+                require_release(network, error, is_late=time.monotonic() > deadline)
                 time.sleep(_RETRY_PAUSE_S)
             except (BrokenPipeError, ConnectionResetError):  # a server that was killed as it was handed the sockets
                 if time.monotonic() > deadline:
@@ -84,7 +84,7 @@ def is_served(context: Context, network_id: str) -> bool:
         return False
 
 
-def let_go(context: Context, network: NetworkSpec) -> None:
+def release(context: Context, network: NetworkSpec) -> None:
     """Have the server release an idle network whose gateways have changed. Raises InUse."""
     process = observe.running_process(context.layout.names, context.boot_id)
     deadline = time.monotonic() + _RETRY_S

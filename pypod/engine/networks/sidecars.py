@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 
-class Companion(Value):
+class Sidecar(Value):
     """A sidecar process: ``text`` names the program, as in --network.
 
     ``container_id`` is empty for the namespace of the user's bridges. ``place`` is the directory of the process that it
@@ -46,7 +46,7 @@ class Companion(Value):
     ports: tuple[Port, ...] = ()
 
 
-def missing(context: Context, container_ids: Collection[str] | None = None) -> list[Companion]:
+def missing(context: Context, container_ids: Collection[str] | None = None) -> list[Sidecar]:
     """Return the missing sidecars of running processes, of ``container_ids`` or of all.
 
     A process that is being started is skipped.
@@ -62,9 +62,9 @@ def missing(context: Context, container_ids: Collection[str] | None = None) -> l
     return found
 
 
-def _wanted(context: Context) -> list[Companion]:
+def _wanted(context: Context) -> list[Sidecar]:
     """Return all sidecars that were or should have been started, running or not."""
-    found: list[Companion] = []
+    found: list[Sidecar] = []
     if not user_bridges.are_elsewhere(context):
         return found
     for record in records.all_containers(context.database):
@@ -73,11 +73,11 @@ def _wanted(context: Context) -> list[Companion]:
     outside, place = user_network.default(), context.layout.bridges
     if outside != user_network.NONE:
         words = "the namespace of bridges"
-        found.append(Companion(container_id="", name=words, place=place, lock=place, text=outside))
+        found.append(Sidecar(container_id="", name=words, place=place, lock=place, text=outside))
     return found
 
 
-def _of(context: Context, record: ContainerRecord) -> list[Companion]:
+def _of(context: Context, record: ContainerRecord) -> list[Sidecar]:
     spec: ContainerSpec | PodSpec
     if record.kind == records.INFRA:
         spec = context.pod_spec(records.find_pod(context.database, record.pod_id))
@@ -88,15 +88,15 @@ def _of(context: Context, record: ContainerRecord) -> list[Companion]:
         return []
     place = context.layout.container(record.id)
     lock = connections.lock_of(context, record)
-    return [Companion(container_id=record.id, name=record.name, place=place, lock=lock, text=text, ports=spec.ports)]
+    return [Sidecar(container_id=record.id, name=record.name, place=place, lock=lock, text=text, ports=spec.ports)]
 
 
-def _is_missing(context: Context, one: Companion) -> bool:
+def _is_missing(context: Context, one: Sidecar) -> bool:
     running = observe.running_process(one.place, context.boot_id) is not None
     return running and not user_network.is_there(context, one.place)
 
 
-def restore(context: Context, one: Companion) -> None:
+def restore(context: Context, one: Sidecar) -> None:
     """Restart a sidecar with its published ports. Does nothing when it runs, or the process it serves does not.
 
     Raises PortInUse, naming the holder, for a port taken meanwhile, and what a start raises; then nothing has changed.
@@ -110,7 +110,7 @@ def restore(context: Context, one: Companion) -> None:
             ops = [
                 *session.ops(context, session.of(context)),
                 Op("leave"),
-                *user_network.companion_ops(context, one.place, one.text, one.ports),
+                *user_network.sidecar_ops(context, one.place, one.text, one.ports),
                 Op("join", *process, CLONE_NEWNET),
             ]
             published.run(context, launching, Plan(ops), lock, one.container_id, forwarded)
@@ -146,5 +146,5 @@ def repair(context: Context) -> list[str]:
     return done
 
 
-def _program(one: Companion) -> str:
+def _program(one: Sidecar) -> str:
     return one.text.partition(":")[0]

@@ -179,7 +179,7 @@ def _make(context: Context, directory: str) -> Process:
 
     _end_name_server(context)
     outside = user_network.default()
-    way = [] if outside == user_network.NONE else user_network.companion_ops(context, directory, outside)
+    way = [] if outside == user_network.NONE else user_network.sidecar_ops(context, directory, outside)
     os.makedirs(f"{directory}/network", 0o700, exist_ok=True)
     settings = [
         *session.ops(context, session.of(context)),

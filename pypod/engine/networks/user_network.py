@@ -1,6 +1,6 @@
 """The private network of a user's pod or container: an unprivileged sidecar process.
 
-The supervisor starts the program once the namespace exists, and it ends with the process (pause/supervise/companion.c).
+The supervisor starts the program once the namespace exists, and it ends with the process (pause/supervise/sidecar.c).
 The directory ``network`` of the container has its status file, like the container's own, and its output.
 """
 
@@ -160,7 +160,7 @@ def host_ops(context: Context, container_id: str, spec: ContainerSpec | PodSpec)
     if not text:
         return []
     require_user(context, text)
-    return companion_ops(context, context.layout.container(container_id), text, spec.ports)
+    return sidecar_ops(context, context.layout.container(container_id), text, spec.ports)
 
 
 def program_of(context: Context, spec: ContainerSpec | PodSpec) -> str:
@@ -196,13 +196,13 @@ def require_for_ports(ports: Iterable[Port], text: str) -> None:
         raise Unsupported("published ports", f"a user's ports are published by {mode.program}, not here", hint=hint)
 
 
-def companion_ops(context: Context, place: str, text: str, ports: Iterable[Port] = ()) -> list[Op]:
+def sidecar_ops(context: Context, place: str, text: str, ports: Iterable[Port] = ()) -> list[Op]:
     """Return the operations that start a program beside a process with its directory at ``place``."""
     mode = parse(text)
     if _gives_host_an_address(mode):
         mode = mode.with_host()
     words = (installed(mode.program), *mode.arguments(ports))
-    return [Op("companion", f"{place}/network", context.boot_id, "\n".join(mode.requests(ports)), *words)]
+    return [Op("sidecar", f"{place}/network", context.boot_id, "\n".join(mode.requests(ports)), *words)]
 
 
 def is_there(context: Context, place: str) -> bool:

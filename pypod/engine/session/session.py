@@ -170,7 +170,7 @@ def preparations(context: Context) -> list[Effect]:
     if not context.rootless or context.inside:
         return []
     holder = _holder(context)
-    if holder is not None and _is_settled(context, holder):
+    if holder is not None and _is_placed(context, holder):
         return []
     return [
         Effect("make the user's session: a user and a mount namespace", "user_namespaces(7)", lambda: ensure(context))
@@ -186,18 +186,18 @@ def ensure(context: Context) -> Process:
     from pypod.engine.core.locks import Lock
 
     holder = _holder(context)
-    if holder is not None and _is_settled(context, holder):
+    if holder is not None and _is_placed(context, holder):
         return holder
     with Boundary("make the user's session"), Lock(context.layout.session) as lock, lock:
         holder = _holder(context) or _make(context)
-        scope.settle(context, holder.pid)
+        scope.place(context, holder.pid)
         return holder
 
 
-def _is_settled(context: Context, holder: Process) -> bool:
+def _is_placed(context: Context, holder: Process) -> bool:
     from pypod.engine.core import scope
 
-    return scope.is_settled(context, holder.pid)
+    return scope.is_placed(context, holder.pid)
 
 
 def _make(context: Context) -> Process:
@@ -257,7 +257,7 @@ def probe(context: Context) -> None:
                 entering = [Op("session", holder.process_pid, holder.start_time)]
                 probe(context.programs.executable("launch"), entering, inside)
             finally:
-                launcher.let_go(holder)
+                launcher.release(holder)
                 pidfd.end(holder.process_pid, holder.start_time, SIGTERM, _END_TIMEOUT_S)
         except LaunchFailed as error:
             raise _explained(error) from error

@@ -126,7 +126,7 @@ def inherit(directory: str, implied: Iterable[str], lowers: Sequence[str]) -> No
     """Give directories that a layer only implies the attributes that they have in the layers below.
 
     Those are owner, mode, time and extended attributes. ``directory`` is where the layer was unpacked, ``implied`` is
-    ``Unpacked.implied``, ``lowers`` are the directories of the layers below, topmost first, already settled themselves.
+    ``Unpacked.implied``, ``lowers`` are the directories of the layers below, topmost first, already fitted themselves.
     A directory that no layer below shows stays as it is. podman leaves them all root's and 0755.
 
     Raises OSError.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Self
 
-__all__ = ["LAYER_BYTES_LIMIT", "Owners", "Unpacked", "inherit", "settle", "unpack"]
+__all__ = ["LAYER_BYTES_LIMIT", "Owners", "Unpacked", "inherit", "fit_to_lowers", "unpack"]
 
 LAYER_BYTES_LIMIT = 64 << 30
 _PIPE_BYTES = 1 << 20  # the maximum without privileges: /proc/sys/fs/pipe-max-size
@@ -42,7 +42,7 @@ class Unpacked(Value):
     """An unpacked layer.
 
     ``implied`` are the directories that have no entry in the layer, ``.`` being its root: they are created for root
-    with mode 0755. ``whitening`` are those that hold whiteouts. ``settle`` makes both fit the layers below.
+    with mode 0755. ``whitening`` are those that hold whiteouts. ``fit_to_lowers`` makes both fit the layers below.
     ``stands_in``: its whiteouts are represented by sockets, since device nodes cannot be created there. It must be
     merged with the layers below. ``root_is_opaque``: the layer hides all layers below. overlayfs ignores the mark on
     the root: leave them out.
@@ -115,8 +115,8 @@ class Owners(Value):
     one_id: bool = False
 
 
-def settle(directory: str, layer: Unpacked, lowers: Sequence[str]) -> None:
-    """Make an unpacked layer fit the layers below, topmost first, which are already settled. Raises OSError."""
+def fit_to_lowers(directory: str, layer: Unpacked, lowers: Sequence[str]) -> None:
+    """Make an unpacked layer fit the layers below, topmost first, which already fit. Raises OSError."""
     inherit(directory, layer.implied, lowers)
     remove_idle_whiteouts(directory, layer.whitening, lowers)
 

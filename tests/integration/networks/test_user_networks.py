@@ -98,7 +98,7 @@ class Inside(Host):
             server.close()
 
 
-def companions(somebody: User) -> list[str]:
+def sidecars(somebody: User) -> list[str]:
     """Return the user's sidecar processes: pasta becomes passt.avx2 where possible, and pasta.avx2 in newer versions.
 
     It has short-lived children of the same name that act in the namespace (NS_CALL in passt's util.h): not counted.
@@ -116,9 +116,9 @@ def test_a_pod_has_pasta_by_default_and_reaches_other_hosts(somebody: User, othe
     with closing(Inside(somebody, "a")) as inside:
         # the queried server sees this host
         assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
-        assert companions(somebody) == ["passt", "pypod-network"]
+        assert sidecars(somebody) == ["passt", "pypod-network"]
     say(somebody, "pod", "rm", "-f", "a")
-    assert companions(somebody) == []
+    assert sidecars(somebody) == []
 
 
 def test_pasta_stays(somebody: User, other: Host) -> None:
@@ -126,7 +126,7 @@ def test_pasta_stays(somebody: User, other: Host) -> None:
     other.serve("tcp", THEIRS, 8000)
     with closing(started(somebody, "s", "--network", "pasta")) as inside:
         time.sleep(2.5)
-        assert companions(somebody) == ["passt", "pypod-network"]
+        assert sidecars(somebody) == ["passt", "pypod-network"]
         assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
 
 
@@ -159,7 +159,7 @@ def test_a_restart_does_not_wait_for_connections_that_have_ended(somebody: User,
         inside.serve("tcp", "0.0.0.0", 80)  # noqa: S104
         assert other.ask("tcp", OURS, 8080) == f"r {THEIRS}"
     say(somebody, "pod", "restart", "r")
-    assert companions(somebody) == ["passt", "pypod-network"]
+    assert sidecars(somebody) == ["passt", "pypod-network"]
 
 
 def test_slirp4netns_on_request(somebody: User, other: Host) -> None:
@@ -171,13 +171,13 @@ def test_slirp4netns_on_request(somebody: User, other: Host) -> None:
     with closing(Inside(somebody, "c")) as inside:
         assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
         assert "10.7.6.100/24" in inside.run("ip", "address")
-        assert companions(somebody) == ["pypod-network", "slirp4netns"]
+        assert sidecars(somebody) == ["pypod-network", "slirp4netns"]
         program = next(pid for pid, name in somebody.processes().items() if name == "slirp4netns")
         files = [os.readlink(entry) for entry in Path(f"/proc/{program}/fd").iterdir()]
         assert files, "its descriptors must be readable"
         assert not [path for path in files if path.startswith(str(somebody.home))], "a confined program may not have it"
     say(somebody, "pod", "rm", "-f", "c")
-    assert companions(somebody) == []
+    assert sidecars(somebody) == []
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ class TestPortsOfSlirp4netns:
                 os.kill(inside.pid, 9)
             else:
                 say(somebody, *end.split())
-        wait_until(lambda: companions(somebody) == [])
+        wait_until(lambda: sidecars(somebody) == [])
         assert can_be_had(protocol, 8080)
         assert can_be_had(protocol, 8081)
 
@@ -236,7 +236,7 @@ class TestPortsOfSlirp4netns:
             refused = somebody.pypod("pod", "start", "c")
             assert refused.returncode == 125
             assert "it is held by container" in refused.stderr
-            assert companions(somebody) == ["pypod-network", slirp4netns]
+            assert sidecars(somebody) == ["pypod-network", slirp4netns]
 
     @pytest.mark.parametrize("network", ["slirp4netns", "pasta"])
     @pytest.mark.parametrize("protocol", ["tcp", "udp"])
@@ -269,7 +269,7 @@ for _ in range(8):
 """
         lines = somebody.python_code(code).splitlines()
         assert [line.split()[:2] for line in lines] == [["1", "True"]] * 8, lines
-        assert companions(somebody) == []
+        assert sidecars(somebody) == []
 
     def test_one_that_is_taken_at_the_last_moment_undoes_the_start(
         self, somebody: User, other: Host, slirp4netns: str
@@ -295,7 +295,7 @@ print(pod.status)
         assert "slirp4netns failed" in message
         assert '"host_port": 8081' in message
         assert status == "Created"
-        assert companions(somebody) == []
+        assert sidecars(somebody) == []
         assert can_be_had("tcp", 8080)
 
     def test_a_container_of_its_own_has_them_before_its_command_runs(
@@ -388,7 +388,7 @@ class TestKilled:
             for pid, name in somebody.processes().items():
                 if name.startswith((*PROGRAMS, *PROGRAMS.values())):
                     kill_and_wait(pid)
-            wait_until(lambda: companions(somebody) == [])
+            wait_until(lambda: sidecars(somebody) == [])
             yield inside
 
     @pytest.mark.parametrize("mend", ["network reload k", "network reload -a", "system check --repair"])
@@ -402,13 +402,13 @@ class TestKilled:
             ports = ("inspect", "--format", "{{json .NetworkSettings.Ports}}", infra)
             assert (say(somebody, "port", infra), say(somebody, *ports)) == ("", "{}")
             somebody.pypod(*mend.split())
-            assert companions(somebody) == sorted(["pypod-network", PROGRAMS[network]])
+            assert sidecars(somebody) == sorted(["pypod-network", PROGRAMS[network]])
             assert other.ask("tcp", OURS, 8080) == f"k {THEIRS}"
             assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
             assert "amiss" not in somebody.pypod("system", "check").stdout
             assert say(somebody, "port", infra) == "80/tcp -> 0.0.0.0:8080"
         say(somebody, "pod", "rm", "-f", "k")
-        assert companions(somebody) == []
+        assert sidecars(somebody) == []
         assert can_be_had("tcp", 8080)
 
     def test_what_cannot_be_mended_leaves_nothing(self, somebody: User, other: Host) -> None:
@@ -422,7 +422,7 @@ class TestKilled:
                 assert (
                     "listen tcp4 :8080: bind: address already in use" in failed.stderr
                 )  # as root, which sees more than the user
-                assert companions(somebody) == []
+                assert sidecars(somebody) == []
             say(somebody, "network", "reload", "k")
             assert other.ask("tcp", OURS, 8080) == f"k {THEIRS}"
 
@@ -451,7 +451,7 @@ def test_a_container_of_its_own_has_its_network_before_its_command_runs(
 ) -> None:
     shown = say(somebody, "run", "--rm", "--network", "pasta", "--rootfs", f"{plain}:O", "ip", "route")
     assert f"default via {THEIRS} dev eth0" in shown
-    assert companions(somebody) == []
+    assert sidecars(somebody) == []
     files = ("cat", "/etc/resolv.conf", "/etc/hosts")
     shown = say(somebody, "run", "--rm", "--name", "me", "--network", "pasta", "--rootfs", f"{plain}:O", *files)
     assert shown.startswith("nameserver 169.254.1.1\n")
@@ -463,7 +463,7 @@ def test_the_end_of_the_infra_is_the_end_of_pasta(somebody: User, other: Host) -
     say(somebody, "pod", "start", "d")
     with closing(Inside(somebody, "d")) as inside:
         os.kill(inside.pid, 9)
-        wait_until(lambda: companions(somebody) == [])
+        wait_until(lambda: sidecars(somebody) == [])
     say(somebody, "pod", "rm", "-f", "d")
 
 
@@ -472,11 +472,11 @@ def test_who_watches_pasta_takes_it_along(somebody: User, other: Host) -> None:
     say(somebody, "pod", "start", "e")
     watcher = next(pid for pid, name in somebody.processes().items() if name == "pypod-network")
     os.kill(watcher, 9)
-    wait_until(lambda: companions(somebody) == [])
+    wait_until(lambda: sidecars(somebody) == [])
     with closing(Inside(somebody, "e")) as inside:
         assert is_there(inside.pid)
     say(somebody, "pod", "restart", "e")
-    assert companions(somebody) == ["passt", "pypod-network"]
+    assert sidecars(somebody) == ["passt", "pypod-network"]
     say(somebody, "pod", "rm", "-f", "e")
 
 
@@ -487,7 +487,7 @@ def test_a_pasta_that_cannot_start_is_an_error_in_its_words(somebody: User, othe
     assert failed.returncode == 125
     assert "pasta failed: " in failed.stderr
     assert "unrecognized option '--no-such-option'" in failed.stderr
-    assert companions(somebody) == []
+    assert sidecars(somebody) == []
     assert "pypod-infra" not in somebody.processes().values()
     say(somebody, "pod", "rm", "-f", "f")
 
@@ -504,7 +504,7 @@ def test_without_a_way_outside_there_is_no_pasta_and_that_is_told_once(
         words = "neither pasta nor slirp4netns is installed: pods have no network but lo. Install passt"
         assert words in started[0].stderr
         assert "pasta" not in first.stderr + started[1].stderr
-        assert companions(somebody) == []
+        assert sidecars(somebody) == []
         for command in (("pod", "create", "-p", "8080:80"), ("create", "-p", "8080:80", "--rootfs", plain, "true")):
             refused = somebody.pypod(*command, **nothing)
             assert (refused.returncode, refused.stderr) == (125, f"Error: ports cannot be published: {words}\n")

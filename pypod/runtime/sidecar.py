@@ -1,4 +1,4 @@
-"""Errors of sidecar processes (the operation ``companion``) that did not start, in the program's own words."""
+"""Errors of sidecar processes (the operation ``sidecar``) that did not start, in the program's own words."""
 
 from __future__ import annotations
 

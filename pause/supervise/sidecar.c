@@ -4,7 +4,7 @@
  * the kernel kills everything left in the namespace (pid_namespaces(7)), which nothing that the program starts can
  * leave. The same happens when the watcher is killed. */
 #define _GNU_SOURCE
-#include "supervise/companion.h"
+#include "supervise/sidecar.h"
 #include "common/clone.h"
 #include "common/identity.h"
 #include "common/retry.h"
@@ -52,12 +52,12 @@ static int hear(int told, pid_t watcher, const char **call)
 	return errno ? end(watcher) : 0;
 }
 
-int companion_start(const struct record *record, int process, int handed, const char **call)
+int sidecar_start(const struct record *record, int process, int handed, const char **call)
 {
 	char path[PATH_MAX];
 	int told[2];
 
-	snprintf(path, sizeof path, "%s/log", text(record, COMPANION_DIRECTORY));
+	snprintf(path, sizeof path, "%s/log", text(record, SIDECAR_DIRECTORY));
 	*call = "open";
 	int log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (log < 0)
@@ -79,9 +79,9 @@ int companion_start(const struct record *record, int process, int handed, const 
 	if (heard < 0)
 		return -1;
 	*call = "write";
-	snprintf(path, sizeof path, "%s/status", text(record, COMPANION_DIRECTORY));
+	snprintf(path, sizeof path, "%s/status", text(record, SIDECAR_DIRECTORY));
 	struct recorded recorded = { .pid = watcher, .start_time = start_time(watcher) };
-	int status = record_start(path, text(record, COMPANION_BOOT_ID), &recorded);
+	int status = record_start(path, text(record, SIDECAR_BOOT_ID), &recorded);
 	if (status < 0)
 		return end(watcher);
 	close(status);

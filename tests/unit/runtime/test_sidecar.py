@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pypod.runtime.companion import failure
 from pypod.runtime.launcher import Report
 from pypod.runtime.ops import Op
+from pypod.runtime.sidecar import failure
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,6 @@ from pypod.runtime.ops import Op
 def test_its_own_words_are_told(tmp_path: Path, program: str, log: str, message: str, hint: str) -> None:
     (tmp_path / "log").write_text(log)
     report = Report(kind=0, operation=0, error=0, pid=0, start_time=0, status=0, call="exit")
-    error = failure(Op("companion", str(tmp_path), "boot", "", f"/usr/bin/{program}"), report)
+    error = failure(Op("sidecar", str(tmp_path), "boot", "", f"/usr/bin/{program}"), report)
     assert error.message == message
     assert error.hint == hint
