@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _PACKAGE = os.path.join(os.path.dirname(_HERE), "pypod")
 _SCRIPT = os.path.join(os.path.dirname(_HERE), "bin", "pypod")
-_DEPENDENCIES = ("isal", "backports")
+_DEPENDENCIES = ("attr", "attrs", "isal", "backports", "jeepney", "psutil", "pyroute2")
 _NAMES = ("true", "sleep", "sh")
 _DIRECTORIES = ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "var/tmp")
 _MARK = "PYPOD_BENCHMARK_NAMESPACE"
