@@ -119,9 +119,12 @@ def test_packages_are_empty(name: str) -> None:
 
 
 @pytest.mark.root
-def test_what_people_wait_for_in_a_loop_goes_without_libraries(engine: Engine, busybox: str) -> None:
-    engine.pods.create("p").run(["sleep", "1000"], rootfs=busybox, name="c")
+def test_commands_go_without_libraries(engine: Engine, busybox: str) -> None:
+    """A pod and a container are created, used and removed."""
     for words in (
+        ("pod", "create", "--network", "none", "--name", "p"),
+        ("run", "-d", "--pod", "p", "--name", "c", "--rootfs", busybox, "sleep", "1000"),
+        ("create", "--network", "none", "--rootfs", busybox, "true"),
         ("ps", "-a"),
         ("pod", "ps"),
         ("inspect", "c"),

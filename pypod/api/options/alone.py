@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import attrs
-from attrs import field
-
 from pypod.api import types
 from pypod.api.options import arguments as read
 from pypod.api.options.create import MemberOptions
+from pypod.model.options.classes import field, frozen
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+@frozen(kw_only=True)
 class AloneOptions(MemberOptions):
     """Options of ``Container.create`` and ``Container.run``."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import attrs
-from attrs import field
+from _collections_abc import Sequence
 
 from pypod.api import types
 from pypod.api.options import arguments as read
+from pypod.model.options.classes import field, frozen
 from pypod.model.options.container import ContainerOptions
 from pypod.model.options.fields import about
 from pypod.model.options.readers import words
@@ -18,7 +16,7 @@ _IMAGE = about("The image, or its name; with rootfs the command", flag="")
 _PULL = about("When to pull the image: always, missing, never, newer", flag="")
 
 
-@attrs.frozen(slots=False, eq=False, repr=False)
+@frozen()
 class MemberOptions(ContainerOptions):
     """Options of a container whose pod is known, or that has none."""
 
@@ -31,7 +29,7 @@ class MemberOptions(ContainerOptions):
     )
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+@frozen(kw_only=True)
 class CreateOptions(MemberOptions):
     """Options of ``Containers.create`` and ``Containers.run``."""
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import attrs
-from attrs import field
-
 from pypod.api import types
 from pypod.api.options import arguments as read
 from pypod.api.options.create import MemberOptions
+from pypod.model.options.classes import field, frozen
 from pypod.model.options.fields import about
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+@frozen(kw_only=True)
 class ExplainOptions(MemberOptions):
     """Options of ``Containers.explain``."""
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import attrs
-from attrs import field
-
 from pypod.api import types
 from pypod.api.options import arguments as read
+from pypod.model.options.classes import field, frozen
 from pypod.model.options.fields import about
 from pypod.model.options.pod import PodOptions
 
 
-@attrs.frozen(slots=False, eq=False, repr=False)
+@frozen()
 class CreatePodOptions(PodOptions):
     """Options of ``Pods.create``."""
 
@@ -25,7 +23,7 @@ class CreatePodOptions(PodOptions):
     ephemeral: bool = field(default=False, kw_only=True, metadata=read.EPHEMERAL)
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+@frozen(kw_only=True)
 class NewPodOptions(CreatePodOptions):
     """Options of ``Pod.create``."""
 

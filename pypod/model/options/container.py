@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import attrs
-from attrs import field
+from _collections_abc import Mapping, Sequence
 
 from pypod.model.container import DEFAULT_STOP_TIMEOUT_S
 from pypod.model.health import Healthcheck
 from pypod.model.mount import Mount
 from pypod.model.options import readers as read
+from pypod.model.options.classes import field, frozen
 from pypod.model.options.fields import NONE_GIVEN, about
 from pypod.model.options.limits import SIZE, LimitOptions
 from pypod.model.options.network import NetworkOptions, UserNamespaceOptions
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+@frozen(kw_only=True)
 class ContainerOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
     """The options of a container, besides its image and command. Sizes in bytes, times in seconds."""
 

@@ -1,28 +1,25 @@
 """Options as fields of attrs classes: each is defined once, and its value is parsed where it is passed in.
 
-Only commands that create or update something pay for importing attrs; commands run in a loop load nothing of this
-package.
+Only commands that create or update something import this package.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import attrs
-
 from pypod.errors import InvalidSpec, UnknownOption
+from pypod.model.options.classes import Field, Frozen, fields_of
 from pypod.model.options.readers import READERS, Unfit
+from pypod.model.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Self
+    from typing import Any, Self
 
 NONE_GIVEN: Mapping[str, Any] = {}  # the default of mappings; never modified
 _KEY = "about"
 
 
-@attrs.frozen(kw_only=True)
-class About:
+class About(Value):
     """An option's metadata besides name, type and default: for help, reference pages and the command line.
 
     ``flag`` is podman's, without dashes; None for the name of the option, "" for no flag. ``kind`` is the kind of the
@@ -45,25 +42,24 @@ def about(help: str, **further: Any) -> dict[str, About]:
     return {_KEY: About(help=help, **further)}
 
 
-def about_of(field: attrs.Attribute[Any]) -> About | None:
+def about_of(field: Field) -> About | None:
     """Return the metadata of a field, None for an argument that is not an option."""
     return field.metadata.get(_KEY)
 
 
-def flag_of(field: attrs.Attribute[Any]) -> str:
+def flag_of(field: Field) -> str:
     """Return the name of an option's flag, empty when it has none."""
     said = about_of(field)
     flag = said.flag if said else ""
     return field.name.replace("_", "-") if flag is None else flag
 
 
-def options_of(cls: type[Options]) -> dict[str, tuple[attrs.Attribute[Any], About]]:
+def options_of(cls: type[Options]) -> dict[str, tuple[Field, About]]:
     """Return the fields of a class that are options, by name, with their metadata."""
-    fields = attrs.fields(cls)  # type: ignore[arg-type]  # an attrs class, which type checkers know only of subclasses
-    return {field.name: (field, said) for field in fields if (said := about_of(field))}
+    return {field.name: (field, said) for field in fields_of(cls) if (said := about_of(field))}
 
 
-class Options:
+class Options(Frozen):
     """Options passed by keyword. Subclasses are ``attrs.frozen``; the metadata of their fields is ``about``.
 
     The constructor parses its arguments: each value by its field's converter, or according to its type. Raises
@@ -110,8 +106,8 @@ class Options:
         from inspect import get_annotations
         from typing import get_type_hints
 
-        fields, hints = attrs.fields_dict(cls), get_type_hints(cls)  # type: ignore[arg-type]
-        names = dict.fromkeys(name for one in cls.__mro__ for name in get_annotations(one))
+        fields, hints = {one.name: one for one in fields_of(cls)}, get_type_hints(cls)
+        names = dict.fromkeys(name for one in cls.__mro__ for name in get_annotations(one) if name in fields)
         return {
             name: (
                 get_type_hints(field.converter)["value"] if field.converter else hints[name],
@@ -137,7 +133,7 @@ class _Table:
     """The properties of an options class's fields that its constructor needs."""
 
     def __init__(self, cls: type[Options]) -> None:
-        fields = attrs.fields(cls)  # type: ignore[arg-type]
+        fields = fields_of(cls)
         self.defaults = {field.name: field.default for field in fields}
         self.positional = [field.name for field in fields if not field.kw_only]
         self.readers = {field.name: reader_of(field) for field in fields}
@@ -171,9 +167,9 @@ class _Table:
         return {**found, **named}
 
 
-def reader_of(field: attrs.Attribute[Any]) -> Callable[[Any], Any]:
+def reader_of(field: Field) -> Callable[[Any], Any]:
     """Return the parser for values of a field: its converter, or the one for its type."""
-    return field.converter or READERS[str(field.type)]  # type: ignore[return-value]
+    return field.converter or READERS[field.type]
 
 
 _tables: dict[type[Options], _Table] = {}

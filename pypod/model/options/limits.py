@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import attrs
-from attrs import field
+from _collections_abc import Mapping
 
 from pypod.errors import InvalidSpec
 from pypod.model.limits import CPUS_PERIOD_US, SYSTEM_SWAPPINESS, Limits
 from pypod.model.options import readers as read
+from pypod.model.options.classes import field, frozen
 from pypod.model.options.fields import NONE_GIVEN, Options, about, options_of
 
 SIZE = "<number>[<unit>]"
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+@frozen(kw_only=True)
 class LimitOptions(Options):
     """The cgroup options. Sizes in bytes, times in microseconds; devices by path."""
 

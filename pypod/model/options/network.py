@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import attrs
-from attrs import field
+from _collections_abc import Sequence
 
 from pypod.model.options import readers as read
+from pypod.model.options.classes import field, frozen
 from pypod.model.options.fields import Options, about
 from pypod.model.port import Port
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+@frozen(kw_only=True)
 class NetworkOptions(Options):
     """The network options."""
 
@@ -58,7 +56,7 @@ class NetworkOptions(Options):
     )
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+@frozen(kw_only=True)
 class UserNamespaceOptions(Options):
     """The user namespace options, in podman's notation."""
 

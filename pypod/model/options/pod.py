@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import attrs
-from attrs import field
+from _collections_abc import Mapping, Sequence
 
 from pypod.model.namespace import DEFAULT_SHARE
 from pypod.model.options import readers as read
+from pypod.model.options.classes import field, frozen
 from pypod.model.options.fields import about
 from pypod.model.options.limits import SIZE, LimitOptions
 from pypod.model.options.network import NetworkOptions, UserNamespaceOptions
 
 
-@attrs.frozen(kw_only=True, slots=False, eq=False, repr=False)
+@frozen(kw_only=True)
 class PodOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
     """The options of a pod, besides its name and the image of its infra. Sizes in bytes."""
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import math
 import operator
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from _collections_abc import Iterable, Mapping, Sequence
 
 from pypod.model.health import Healthcheck
 from pypod.model.mount import Mount
 from pypod.model.port import Port, parse_ports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 _SHM_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "": 1}
 
