@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pypod.errors import InvalidSpec
 from pypod.kernel.abi import SIGTERM
+from pypod.model import types
 from pypod.model.ids import check_hostname, check_name
-from pypod.model.mount import Mount
 from pypod.model.namespace import HOST, OWN_IDS, POD, PRIVATE, Mode
 from pypod.model.value import Value
 
@@ -62,7 +62,7 @@ class ContainerSpec(Value):
     masks: tuple[str, ...] = ()
     unmasks: tuple[str, ...] = ()
     proc_options: tuple[str, ...] = ()
-    mounts: tuple[Mount, ...] = ()
+    mounts: tuple[types.Mount, ...] = ()
     volumes_from: tuple[str, ...] = ()
     read_only: bool = False
     net: Mode = PRIVATE

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from typing import Any as Any
     from typing import Self as Self
 
+    from pypod.model.mount import Mount as Mount
+
 
 def looked_up(module: str, where: Mapping[str, str]) -> Callable[[str], object]:
     """Return the ``__getattr__`` of ``module``; ``where`` maps each name to its module."""
@@ -30,4 +32,4 @@ def looked_up(module: str, where: Mapping[str, str]) -> Callable[[str], object]:
 
 
 if not TYPE_CHECKING:
-    __getattr__ = looked_up(__name__, {"Any": "typing", "Self": "typing"})
+    __getattr__ = looked_up(__name__, {"Any": "typing", "Mount": "pypod.model.mount", "Self": "typing"})

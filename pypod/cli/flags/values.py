@@ -5,8 +5,6 @@ Podman's flags are pflag values, and scripts match on their messages. A converte
 
 from __future__ import annotations
 
-from pypod.cli.go.strconv import parse_bool, parse_float, parse_int, parse_uint
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,15 +83,27 @@ def parse_ip(text: str) -> str:
     return text
 
 
+def _of_go(function: str) -> Callable[[str], FlagValue]:
+    """Return a function of strconv.py, which is loaded when the first flag of its kind is given."""
+
+    def convert(text: str) -> FlagValue:
+        from pypod.cli.go import strconv
+
+        value: FlagValue = getattr(strconv, function)(text)
+        return value
+
+    return convert
+
+
 CONVERTERS: dict[str, Callable[[str], FlagValue]] = {
-    "bool": parse_bool,
-    "float": parse_float,
-    "int": parse_int,
+    "bool": _of_go("parse_bool"),
+    "float": _of_go("parse_float"),
+    "int": _of_go("parse_int"),
     "ip": parse_ip,
     "string": str,
     "stringArray": lambda text: [text],
     "strings": split_csv,
-    "uint": parse_uint,
+    "uint": _of_go("parse_uint"),
 }
 
 # The value of an unset flag, which help does not show as "(default ...)".

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pypod.cli.go.template import Template, compile
-from pypod.cli.go.values import TemplateError
 from pypod.model.ids import INFRA_IMAGE
 from pypod.model.value import Value
 
@@ -13,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any, TextIO
 
     from pypod.api.summaries import ContainerSummary
+    from pypod.cli.go.template import Template
 
 __all__ = [
     "Column",
@@ -126,6 +125,9 @@ def compile_format(
 
     With ``each`` the template is applied to each row of a list, unless it has a ``{{range .}}`` of its own.
     """
+    from pypod.cli.go.template import compile
+    from pypod.cli.go.values import TemplateError
+
     table, normal = split_table(text)
     if each and not table:
         each = not _ranges_itself(text)

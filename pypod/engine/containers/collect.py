@@ -9,7 +9,6 @@ from pypod.engine.core import lost_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.layout import Layout
 from pypod.engine.core.locks import Lock
-from pypod.engine.core.owners import owner_is_gone
 from pypod.engine.lifecycle import stopping
 from pypod.engine.storage import trash, volumes
 from pypod.errors import PypodError
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
 def collect(context: Context) -> None:
     """Remove ephemeral objects whose owner is gone, and --rm containers that have ended."""
     for pod in records.all_pods(context.database):
-        if owner_is_gone(context, pod.owner):
+        if observe.owner_is_gone(context, pod.owner):
             _quietly(_remove_pod, context, pod.id)
     for record in records.all_containers(context.database):
         if record.kind == records.INFRA:
             continue
-        gone = owner_is_gone(context, record.owner)
+        gone = observe.owner_is_gone(context, record.owner)
         if gone or (record.remove and _has_ended(context, record.id)):
             _quietly(stopping.remove, context, record, force=gone, timeout_s=0)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pypod.engine.core import observe
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.core.owners import owner_is_gone
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -21,7 +20,7 @@ def listed_containers(context: Context, *, pod_id: str | None = None) -> list[tu
     with Boundary("list containers"):
         for record in records.all_containers(context.database, pod_id=pod_id):
             state = observe.state_of(context, record.id)
-            if owner_is_gone(context, record.owner) or (record.remove and state.status == "exited"):
+            if observe.owner_is_gone(context, record.owner) or (record.remove and state.status == "exited"):
                 stale = True
                 continue
             found.append((record, state))
@@ -67,7 +66,7 @@ def _has_company(context: Context, record: ContainerRecord, running: list[Contai
 def listed_pods(context: Context) -> list[PodRecord]:
     """Return every pod except ephemeral ones whose owner is gone."""
     pods = records.all_pods(context.database)
-    alive = [record for record in pods if not owner_is_gone(context, record.owner)]
+    alive = [record for record in pods if not observe.owner_is_gone(context, record.owner)]
     if len(alive) < len(pods):
         from pypod.engine.containers.collect import collect
 

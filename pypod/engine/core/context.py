@@ -8,7 +8,6 @@ from pypod.engine.core import types
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.layout import Layout
 from pypod.kernel.pidfd import PROC
-from pypod.runtime.sealed_programs import Programs
 from pypod.store.database import Database
 
 TYPE_CHECKING = False
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.network.firewall import Channels
+    from pypod.runtime.sealed_programs import Programs
 
 _REMEMBERED = 256
 
@@ -37,7 +37,7 @@ class Context:
         self.layout = Layout(root)
         self.layout.prepare()
         self.database = Database(self.layout.database, _guard(self.layout))
-        self.programs = Programs()
+        self._programs: Programs | None = None
         self.proc = PROC
         with Boundary("read the boot id"):
             self.boot_id = PROC.boot_id()
@@ -131,6 +131,15 @@ class Context:
         return self._cgroups
 
     @property
+    def programs(self) -> types.Programs:
+        """Sealed copies of the C programs, made at first use."""
+        if self._programs is None:
+            from pypod.runtime.sealed_programs import Programs
+
+            self._programs = Programs()
+        return self._programs
+
+    @property
     def firewall(self) -> types.Channels:
         """Channels to the host's firewall."""
         if self._firewall is None:
@@ -155,7 +164,8 @@ class Context:
 
     def close(self) -> None:
         """Close descriptors and database connections; pods and containers keep running."""
-        self.programs.close()
+        if self._programs is not None:
+            self._programs.close()
         self.database.close()
         if self._firewall is not None:
             self._firewall.close()
@@ -167,8 +177,7 @@ class Context:
         self.close()
 
     def __del__(self) -> None:
-        programs = getattr(self, "programs", None)
-        if programs is not None:
+        if hasattr(self, "_firewall"):  # else its own __init__ failed
             self.close()
 
 

@@ -14,6 +14,7 @@ import time
 from pypod.kernel import pidfd
 from pypod.kernel.proc import Proc, read_bytes
 from pypod.model.container import ContainerState
+from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -216,3 +217,11 @@ def record_exit(directory: str, status: int, finished_ns: int) -> None:
         os.pwrite(fd, f"{status} {finished_ns}".encode().ljust(EXIT_LINE - 1) + b"\n", START_LINE)
     finally:
         os.close(fd)
+
+
+def owner_is_gone(context: Context, text: str) -> bool:
+    """Return whether an object is ephemeral and its owner has exited."""
+    owner = records.parse_owner(text)
+    if owner is None:
+        return False
+    return owner.boot_id != context.boot_id or not pidfd.is_alive(owner.pid, owner.start_time, proc=context.proc)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pypod.model.image_config import ImageConfig as ImageConfig
     from pypod.model.pod import PodSpec as PodSpec
     from pypod.network.firewall import Channels as Channels
+    from pypod.runtime.sealed_programs import Programs as Programs
     from pypod.store.records import ContainerRecord as ContainerRecord
     from pypod.store.records import Owner as Owner
     from pypod.store.records import PodRecord as PodRecord
@@ -29,6 +30,7 @@ else:
             "ImageConfig": "pypod.model.image_config",
             "PodSpec": "pypod.model.pod",
             "Channels": "pypod.network.firewall",
+            "Programs": "pypod.runtime.sealed_programs",
             "ContainerRecord": "pypod.store.records",
             "Owner": "pypod.store.records",
             "PodRecord": "pypod.store.records",

@@ -80,7 +80,7 @@ class TestExec:
             "import sys; from pypod import Engine; from pypod.runtime import sealed_programs\n"
             "copies = sealed_programs.Programs(); path = copies.executable('launch')\n"
             "assert int(path.rpartition('/')[2]) > 4, path\n"
-            "engine = Engine(sys.argv[1]); engine.programs = copies\n"
+            "engine = Engine(sys.argv[1]); engine._programs = copies\n"
             "print(engine.containers.get('box').exec(['echo', 'here']).stdout)"
         )
         engine.containers.run(SLEEP, rootfs=busybox, name="box")
