@@ -11,7 +11,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
 
-from pypod.model.image import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+from pypod.model.images.image import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from tests.images import forms
 from tests.images.forms import digest as digest_of
 from tests.images.made import Made

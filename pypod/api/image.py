@@ -9,7 +9,7 @@ from pypod.api.default import opened
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.images.stored import StoredImage
 from pypod.errors import NoSuchImage
-from pypod.model.reference import full_name
+from pypod.model.images.reference import full_name
 from pypod.store import images
 
 TYPE_CHECKING = False

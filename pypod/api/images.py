@@ -9,7 +9,7 @@ from pypod.api.image import Image
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.images import stored
 from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage, PypodError, RegistryError
-from pypod.model.reference import full_name, parse, split_transport
+from pypod.model.images.reference import full_name, parse, split_transport
 from pypod.store import images
 
 TYPE_CHECKING = False
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pypod.api.image_summary import ImageSummary
     from pypod.images.config.registries import Choose, Registries
     from pypod.images.registry.access import Access
-    from pypod.model.image import Platform
+    from pypod.model.images.image import Platform
+    from pypod.model.images.reference import Reference
     from pypod.model.progress import Progress
-    from pypod.model.reference import Reference
 
 POLICIES = ("always", "missing", "never", "newer")
 
@@ -372,7 +372,7 @@ class Images:
 def _platform(text: str) -> Platform | None:
     if not text:
         return None
-    from pypod.model.platform import parse as parse_platform
+    from pypod.model.images.platform import parse as parse_platform
 
     return parse_platform(text)
 

@@ -11,9 +11,9 @@ from pypod.engine.core.locks import SHARED, Lock
 from pypod.engine.images.stored import StoredList, index_of
 from pypod.errors import AlreadyExists, InvalidImage, InvalidSpec, NoSuchImage
 from pypod.images.blobs import Blobs
-from pypod.model.image import MANIFEST_BYTES_LIMIT, Manifest, check_digest, parse_manifest
-from pypod.model.image_form import OCI, index_body
-from pypod.model.manifest_list import EntryChange
+from pypod.model.images.form import OCI, index_body
+from pypod.model.images.image import MANIFEST_BYTES_LIMIT, Manifest, check_digest, parse_manifest
+from pypod.model.images.manifest_list import EntryChange
 from pypod.store import images, manifest_lists
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from sqlite3 import Connection
 
-    from pypod.model.image import Descriptor
+    from pypod.model.images.image import Descriptor
 
     Entries = dict[str, Descriptor]
 

@@ -9,7 +9,7 @@ from pypod.api import types
 from pypod.api.manifest_list import ManifestList
 from pypod.errors import AlreadyExists, InvalidSpec, NoSuchImage
 from pypod.model.ids import new_id
-from pypod.model.reference import full_name
+from pypod.model.images.reference import full_name
 from pypod.store import images
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.images.ends import Source
-    from pypod.model.reference import Reference
+    from pypod.model.images.reference import Reference
 
 
 class ManifestLists:
@@ -64,8 +64,8 @@ class ManifestLists:
         Raises NotInRegistry, RegistryError, InvalidImage.
         """
         from pypod.engine.images.registries import first_in_registry
-        from pypod.model.image import parse_manifest
-        from pypod.model.reference import split_transport
+        from pypod.model.images.image import parse_manifest
+        from pypod.model.images.reference import split_transport
 
         def read(_: Reference, source: Source) -> bytes:
             media_type, body = source.manifest()

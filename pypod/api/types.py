@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerState as ContainerState
     from pypod.model.credentials import Credentials as Credentials
     from pypod.model.event import Event as Event
-    from pypod.model.image import Platform as Platform
-    from pypod.model.image_config import ImageStep as ImageStep
-    from pypod.model.image_config import LayerUse as LayerUse
+    from pypod.model.images.config import ImageStep as ImageStep
+    from pypod.model.images.config import LayerUse as LayerUse
+    from pypod.model.images.image import Platform as Platform
     from pypod.model.log import Piece as Piece
     from pypod.model.mount import Mount as Mount
     from pypod.model.network import Connection as Connection
@@ -106,9 +106,9 @@ else:
             "ContainerState": "pypod.model.container",
             "Credentials": "pypod.model.credentials",
             "Event": "pypod.model.event",
-            "Platform": "pypod.model.image",
-            "ImageStep": "pypod.model.image_config",
-            "LayerUse": "pypod.model.image_config",
+            "Platform": "pypod.model.images.image",
+            "ImageStep": "pypod.model.images.config",
+            "LayerUse": "pypod.model.images.config",
             "Piece": "pypod.model.log",
             "Mount": "pypod.model.mount",
             "Connection": "pypod.model.network",

@@ -6,14 +6,14 @@ import os
 
 from pypod.errors import InvalidImage
 from pypod.images.new_file import PIECE_BYTES
-from pypod.model.image import check_digest, digest_of
+from pypod.model.images.image import check_digest, digest_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Self
 
-    from pypod.model.image import Descriptor
+    from pypod.model.images.image import Descriptor
 
 
 class Blobs:
@@ -123,7 +123,7 @@ class BlobSource:
 
     def manifest(self, digest: str = "") -> tuple[str, bytes]:
         """Return media type and body of the manifest."""
-        from pypod.model.image import MANIFEST_BYTES_LIMIT
+        from pypod.model.images.image import MANIFEST_BYTES_LIMIT
 
         return "" if digest else self._media_type, self._blobs.read(digest or self._manifest, MANIFEST_BYTES_LIMIT)
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Protocol, Self
 
-    from pypod.model.image import Descriptor
+    from pypod.model.images.image import Descriptor
 
     class Source(Protocol):
         """An image that can be read. The bytes are untrusted: the reader verifies size and digest.

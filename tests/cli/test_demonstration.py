@@ -12,7 +12,7 @@ from pypod.images.archive.detect import open_source
 from pypod.images.config.registries import load
 from pypod.images.registry.access import Access
 from pypod.images.registry.client import RegistryDestination
-from pypod.model.reference import parse
+from pypod.model.images.reference import parse
 from tests.cli.program import Program
 from tests.docker_registry import DockerRegistry, needs_docker_registry
 from tests.images.made import busybox_image, layer

@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from pypod.model.image import DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST
+from pypod.model.images.image import DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST
 from tests import fake_registry
 from tests.cli.program import Program, Terminal
 from tests.docker_registry import DockerRegistry, needs_docker_registry

@@ -23,7 +23,7 @@ ROOMS = {
         *("go", "render", "flags", "system", "namespaces", "images", "networks"),
         *("pods", "containers", ""),
     ),
-    "model": ("", "options"),
+    "model": ("", "images", "options"),
     "images": ("", "tar", "layers", "archive", "config", "registry"),
     "network": ("", "dns"),
     "kernel": ("", "cgroups", "host"),

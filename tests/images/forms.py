@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pypod.model.image import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from pypod.model.images.image import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
 
 LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME = "org.opencontainers.image.ref.name"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidImage
-from pypod.model.image import Index, parse_manifest
+from pypod.model.images.image import Index, parse_manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pypod.images.ends import Source
-    from pypod.model.image import Manifest
+    from pypod.model.images.image import Manifest
 
 DEPTH_LIMIT = 4  # builders write an index of images, and in a layout one more around it
 MANIFESTS_LIMIT = 1000

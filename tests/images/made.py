@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pypod.errors import RegistryError
-from pypod.model.image import OCI_MANIFEST, Descriptor
+from pypod.model.images.image import OCI_MANIFEST, Descriptor
 from tests.images.forms import configuration, descriptor, digest, layout, manifest, tar
 
 IDS = "localhost/ids"  # an image with files of two users (tests/integration/conftest.py)

@@ -7,7 +7,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from pypod.model.image import (
+from pypod.model.images.image import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
     DOCKER_MANIFEST,

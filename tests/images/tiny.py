@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pypod.model.image import OCI_LAYER, OCI_MANIFEST
+from pypod.model.images.image import OCI_LAYER, OCI_MANIFEST
 from tests.images import forms
 from tests.images.forms import descriptor, digest
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.model.image import OCI_MANIFEST
+from pypod.model.images.image import OCI_MANIFEST
 from tests.images import forms
 from tests.images.layers import snapshot
 from tests.images.made import Made

@@ -15,8 +15,8 @@ import pytest
 from pypod.images.archive.detect import detect, open_destination, open_source
 from pypod.images.archive.docker_writer import DockerArchiveDestination
 from pypod.images.tar.writer import TarWriter
-from pypod.model.image import Manifest
-from pypod.model.image_form import OCI, V2S2, rewritten
+from pypod.model.images.form import OCI, V2S2, rewritten
+from pypod.model.images.image import Manifest
 from tests.images.graph import walk
 from tests.images.stored import Tiny, copy, docker_archive, layout_files, read_all, tar, write
 

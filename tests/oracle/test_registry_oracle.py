@@ -19,8 +19,8 @@ from pypod.images.config.registries import Registries, load
 from pypod.images.registry.access import Access
 from pypod.images.registry.catalogue import catalogue, check_login, tags
 from pypod.images.registry.client import RegistryDestination, RegistrySource
-from pypod.model.image import parse_manifest
-from pypod.model.reference import Reference, parse
+from pypod.model.images.image import parse_manifest
+from pypod.model.images.reference import Reference, parse
 from tests.docker_registry import DockerRegistry, needs_docker_registry
 from tests.fake_registry import Images, Server, digest_of
 from tests.oracle.podman import is_later

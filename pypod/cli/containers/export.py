@@ -86,8 +86,8 @@ def run_import(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod import``."""
     from pypod.api.engine import Engine
     from pypod.cli.render.telling import Telling
-    from pypod.model.platform import host
-    from pypod.model.reference import is_address
+    from pypod.model.images.platform import host
+    from pypod.model.images.reference import is_address
 
     path, name = (*options.positionals, "")[:2]
     here = host()

@@ -77,7 +77,7 @@ def platform(options: Parsed) -> str:
         return text
     if not any(parts):
         return ""
-    from pypod.model.platform import host
+    from pypod.model.images.platform import host
 
     here = host()
     return "/".join(filter(None, (parts[0] or here.os, parts[1] or here.architecture, parts[2])))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.cli.flags.parser import Parsed
-    from pypod.model.image_config import ImageStep
+    from pypod.model.images.config import ImageStep
 
 HISTORY = Command(
     path="pypod history",

@@ -118,7 +118,7 @@ def run_logout(options: Parsed, _root: str | None) -> int:
 
 def _key(positionals: list[str], registries: Registries) -> str:
     """Return the name under which credentials are stored: a host, or a namespace on it."""
-    from pypod.model.reference import check_domain, parse
+    from pypod.model.images.reference import check_domain, parse
 
     if not positionals:
         if not registries.unqualified:

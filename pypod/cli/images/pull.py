@@ -65,7 +65,7 @@ def run_pull(options: Parsed, root: str | None) -> int:
 
 def _all_tags(reach: Access, name: str) -> list[str]:
     from pypod import Registries
-    from pypod.model.reference import parse, split_transport
+    from pypod.model.images.reference import parse, split_transport
 
     transport, rest = split_transport(name)
     if transport not in ("", "docker"):
@@ -97,7 +97,7 @@ def image_for(
 
 def _warn(image: Image, wanted: str) -> None:
     """Warn when an image is for another platform: without an index there is no choice of platforms."""
-    from pypod.model.platform import parse as parse_platform
+    from pypod.model.images.platform import parse as parse_platform
 
     asked, found = parse_platform(wanted), image.config.platform
     if (asked.os, asked.architecture) != (found.os, found.architecture):

@@ -64,7 +64,7 @@ _STDIN, _STDOUT = 0, 1
 def run_load(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod load``."""
     from pypod.api.engine import Engine
-    from pypod.model.reference import is_address
+    from pypod.model.images.reference import is_address
 
     path, fd = options["input"], -1
     if not path:

@@ -96,7 +96,7 @@ def _rows(options: Parsed, registries: Registries) -> list[Struct]:
 
 
 def _tag_rows(options: Parsed, registries: Registries) -> list[Struct]:
-    from pypod.model.reference import parse
+    from pypod.model.images.reference import parse
 
     rows: list[Struct] = []
     failures: list[PypodError] = []
@@ -170,7 +170,7 @@ def _write(options: Parsed, rows: list[Struct]) -> None:
 
 def _split(term: str) -> tuple[str, str]:
     """Split a search term into the registry that it begins with, or an empty string, and the rest."""
-    from pypod.model.reference import check_domain
+    from pypod.model.images.reference import check_domain
 
     first, slash, rest = term.partition("/")
     if not slash or not ("." in first or ":" in first or first == "localhost"):

@@ -29,7 +29,7 @@ UNTAG = Command(
 def run_tag(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod tag``."""
     from pypod.api.engine import Engine
-    from pypod.model.reference import full_name
+    from pypod.model.images.reference import full_name
 
     word, *names = options.positionals
     with Engine(root) as engine:

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypod.model.reference import Reference
+    from pypod.model.images.reference import Reference
 
 
 def shown_line(prompt: str, argument: str, failure: str) -> str:

@@ -17,9 +17,9 @@ from pypod.engine.storage import layers, mapped_layers
 from pypod.errors import InvalidSpec
 from pypod.images.blobs import Blobs
 from pypod.images.layers import pack
-from pypod.model.image import OCI_LAYER, Descriptor
-from pypod.model.image_change import apply
-from pypod.model.image_form import FAMILIES
+from pypod.model.images.change import apply
+from pypod.model.images.form import FAMILIES
+from pypod.model.images.image import OCI_LAYER, Descriptor
 from pypod.model.mount import plain_path
 from pypod.store import records
 

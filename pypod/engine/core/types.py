@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context as Context
     from pypod.kernel.cgroups.driver import Driver as Driver
     from pypod.model.container import ContainerSpec as ContainerSpec
-    from pypod.model.image_config import HistoryEntry as HistoryEntry
-    from pypod.model.image_config import ImageConfig as ImageConfig
+    from pypod.model.images.config import HistoryEntry as HistoryEntry
+    from pypod.model.images.config import ImageConfig as ImageConfig
     from pypod.model.pod import PodSpec as PodSpec
     from pypod.network.firewall import Channels as Channels
     from pypod.runtime.sealed_programs import Programs as Programs
@@ -26,8 +26,8 @@ else:
             "Context": "pypod.engine.core.context",
             "Driver": "pypod.kernel.cgroups.driver",
             "ContainerSpec": "pypod.model.container",
-            "HistoryEntry": "pypod.model.image_config",
-            "ImageConfig": "pypod.model.image_config",
+            "HistoryEntry": "pypod.model.images.config",
+            "ImageConfig": "pypod.model.images.config",
             "PodSpec": "pypod.model.pod",
             "Channels": "pypod.network.firewall",
             "Programs": "pypod.runtime.sealed_programs",

@@ -12,8 +12,8 @@ from pypod.errors import InvalidSpec
 from pypod.images.archive.detect import detect, open_source
 from pypod.images.new_file import temporary_file, write_pieces
 from pypod.images.registry.fetch import fetched
+from pypod.model.images.reference import full_name, is_address, parse
 from pypod.model.progress import Progress
-from pypod.model.reference import full_name, is_address, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.images.ends import Destination
-    from pypod.model.image import Platform
+    from pypod.model.images.image import Platform
 
 FORMATS = ("oci-dir", "oci-archive", "docker-dir", "docker-archive")
 
@@ -86,7 +86,7 @@ def save(
 ) -> None:
     """Write images to an archive or a directory; see ``Images.save``."""
     from pypod.engine.images import copying
-    from pypod.model.image_form import OCI, V2S2
+    from pypod.model.images.form import OCI, V2S2
 
     if form not in FORMATS:
         raise InvalidSpec("--format", f"format value must be one of {' '.join(FORMATS)}")

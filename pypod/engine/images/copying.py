@@ -17,8 +17,8 @@ from pypod.engine.core.parallel import Stopped, in_parallel
 from pypod.errors import InvalidSpec
 from pypod.images.blobs import Blobs, BlobSource
 from pypod.images.new_file import PIECE_BYTES
-from pypod.model.image import Descriptor, digest_of
-from pypod.model.image_form import OCI, V2S2, family_of, rewritten
+from pypod.model.images.form import OCI, V2S2, family_of, rewritten
+from pypod.model.images.image import Descriptor, digest_of
 from pypod.model.progress import Progress
 from pypod.model.value import Value
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from pypod.engine.images.stored import StoredImage
     from pypod.images.ends import Destination, Source
-    from pypod.model.image import Manifest
-    from pypod.model.image_form import Family
+    from pypod.model.images.form import Family
+    from pypod.model.images.image import Manifest
 
 _MAGIC_BYTES = 16
 

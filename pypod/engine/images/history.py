@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidImage
-from pypod.model.image_config import ImageStep, LayerUse, parse_config
+from pypod.model.images.config import ImageStep, LayerUse, parse_config
 from pypod.store import image_layers, images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.engine.images.stored import StoredImage
-    from pypod.model.image_config import HistoryEntry
+    from pypod.model.images.config import HistoryEntry
     from pypod.store.image_layers import LayerRecord
     from pypod.store.images import ImageRecord, Named
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from pypod.engine.core.context import Context
-    from pypod.model.image import Descriptor
+    from pypod.model.images.image import Descriptor
 
 _BLOB = "blob"
 

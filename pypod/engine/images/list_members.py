@@ -8,10 +8,10 @@ from pypod.engine.images.stored import StoredImage, StoredList
 from pypod.engine.images.stored import find as find_stored
 from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import Blobs
-from pypod.model.image import CONFIG_BYTES_LIMIT, MANIFESTS, Descriptor, Index, digest_of, parse_manifest
-from pypod.model.image_config import parse_config
-from pypod.model.platform import choose, host
-from pypod.model.reference import split_transport
+from pypod.model.images.config import parse_config
+from pypod.model.images.image import CONFIG_BYTES_LIMIT, MANIFESTS, Descriptor, Index, digest_of, parse_manifest
+from pypod.model.images.platform import choose, host
+from pypod.model.images.reference import split_transport
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.images.ends import Source
     from pypod.images.registry.access import Access
-    from pypod.model.image import Manifest, Platform
-    from pypod.model.reference import Reference
+    from pypod.model.images.image import Manifest, Platform
+    from pypod.model.images.reference import Reference
 
 _STORAGE = "containers-storage:"
 

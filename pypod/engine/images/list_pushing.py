@@ -9,10 +9,10 @@ from pypod.engine.images.list_members import member
 from pypod.engine.images.pushing import check_form, target
 from pypod.errors import InvalidSpec, RegistryError
 from pypod.images.blobs import Blobs, BlobSource
-from pypod.model.image import digest_of
-from pypod.model.image_form import FAMILIES, OCI, index_body
+from pypod.model.images.form import FAMILIES, OCI, index_body
+from pypod.model.images.image import digest_of
+from pypod.model.images.reference import parse, split_transport
 from pypod.model.progress import Progress
-from pypod.model.reference import parse, split_transport
 from pypod.store import images
 
 TYPE_CHECKING = False
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pypod.engine.images.stored import StoredList
     from pypod.images.ends import Destination, Source
     from pypod.images.registry.access import Access
-    from pypod.model.image import Descriptor, Index
-    from pypod.model.reference import Reference
+    from pypod.model.images.image import Descriptor, Index
+    from pypod.model.images.reference import Reference
 
     Report = Callable[[Progress], None] | None
 

@@ -11,13 +11,13 @@ from pypod.engine.images import pulling
 from pypod.engine.images.stored import StoredImage
 from pypod.images.blobs import Blobs, BlobSource
 from pypod.images.layers.compression import decompressed
-from pypod.model.image import OCI_LAYER, Descriptor
-from pypod.model.image_change import apply
-from pypod.model.image_config import parse_config
-from pypod.model.image_form import OCI
+from pypod.model.images.change import apply
+from pypod.model.images.config import parse_config
+from pypod.model.images.form import OCI
+from pypod.model.images.image import OCI_LAYER, Descriptor
+from pypod.model.images.platform import host
+from pypod.model.images.reference import full_name
 from pypod.model.moment import now_text
-from pypod.model.platform import host
-from pypod.model.reference import full_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.core.context import Context
-    from pypod.model.image import Platform
-    from pypod.model.image_form import Family
+    from pypod.model.images.form import Family
+    from pypod.model.images.image import Platform
     from pypod.model.progress import Progress
 
 

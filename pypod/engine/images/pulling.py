@@ -20,10 +20,10 @@ from pypod.engine.storage.trash import discard
 from pypod.errors import InvalidImage, NoSuchImage, SystemFailure
 from pypod.images.blobs import Blobs
 from pypod.images.layers.unpack import Owners, fit_to_lowers, unpack
-from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
-from pypod.model.image_config import parse_config
+from pypod.model.images.config import parse_config
+from pypod.model.images.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
+from pypod.model.images.platform import choose, host
 from pypod.model.moment import created_ns
-from pypod.model.platform import choose, host
 from pypod.model.progress import Progress
 from pypod.store import image_layers, images
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.images.ends import Source
     from pypod.images.layers.unpack import Unpacked
-    from pypod.model.image import Descriptor, Manifest, Platform
-    from pypod.model.image_config import ImageConfig
+    from pypod.model.images.config import ImageConfig
+    from pypod.model.images.image import Descriptor, Manifest, Platform
 
 _WORKERS = 3
 _INDEX_DEPTH_LIMIT = 2

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.images import copying
 from pypod.errors import InvalidSpec, RegistryError
-from pypod.model.image_form import FAMILIES, OCI
-from pypod.model.reference import is_short, parse, split_transport
+from pypod.model.images.form import FAMILIES, OCI
+from pypod.model.images.reference import is_short, parse, split_transport
 from pypod.store import images
 
 TYPE_CHECKING = False
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from pypod.engine.images.stored import StoredImage
     from pypod.images.registry.access import Access
+    from pypod.model.images.reference import Reference
     from pypod.model.progress import Progress
-    from pypod.model.reference import Reference
 
 COMPRESSIONS = ("gzip", "zstd")
 _WORKERS = 3

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pypod.errors import PypodError
     from pypod.images.ends import Source
     from pypod.images.registry.access import Access
-    from pypod.model.reference import Reference
+    from pypod.model.images.reference import Reference
 
     T = TypeVar("T")
 

@@ -7,9 +7,9 @@ from _collections_abc import Sequence
 from pypod.engine.core import types
 from pypod.errors import InvalidImage, NoSuchImage
 from pypod.images.blobs import Blobs
-from pypod.model.image import MANIFEST_BYTES_LIMIT, Index, Manifest, parse_manifest
-from pypod.model.image_config import parse_config
-from pypod.model.reference import is_short, parse
+from pypod.model.images.config import parse_config
+from pypod.model.images.image import MANIFEST_BYTES_LIMIT, Index, Manifest, parse_manifest
+from pypod.model.images.reference import is_short, parse
 from pypod.store import image_layers, images, manifest_lists
 
 TYPE_CHECKING = False
@@ -160,8 +160,8 @@ def index_of(context: types.Context, digest: str) -> Index:
 
 def _member(image: StoredImage, platform: str) -> StoredImage:
     """Return the image of a list for a platform, or for this machine. Raises NoSuchImage, InvalidImage."""
-    from pypod.model.platform import choose, host
-    from pypod.model.platform import parse as parse_platform
+    from pypod.model.images.platform import choose, host
+    from pypod.model.images.platform import parse as parse_platform
 
     index = index_of(image.context, image.digest)
     wanted = parse_platform(platform) if platform else host()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.engine.inspect import form
 from pypod.engine.storage import drivers
-from pypod.model.image import DOCKER_MANIFEST, Manifest
+from pypod.model.images.image import DOCKER_MANIFEST, Manifest
 from pypod.model.moment import Timestamp, created_ns
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.images.stored import StoredImage
-    from pypod.model.image_config import HistoryEntry, ImageConfig
+    from pypod.model.images.config import HistoryEntry, ImageConfig
 
 
 def inspect_image(image: StoredImage) -> dict[str, Any]:

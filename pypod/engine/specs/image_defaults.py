@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from pypod.model.image_config import ImageConfig
+    from pypod.model.images.config import ImageConfig
     from pypod.model.options.container import ContainerOptions
 
 _VOLUME_TYPES = {"bind": "volume", "tmpfs": "tmpfs", "ignore": ""}  # podman-run(1), --image-volume

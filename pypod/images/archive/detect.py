@@ -141,7 +141,7 @@ def _oci_archive_destination(path: str, choice: str, _: tuple[str, ...]) -> Dest
 def _docker_archive_destination(path: str, choice: str, names: tuple[str, ...]) -> Destination:
     from pypod.images.archive.docker_writer import DockerArchiveDestination
     from pypod.images.tar.writer import TarWriter
-    from pypod.model.reference import DOCKER_IO, full_name
+    from pypod.model.images.reference import DOCKER_IO, full_name
 
     if os.path.isfile(path) and os.path.getsize(path):
         raise InvalidSpec(path, "docker-archive doesn't support modifying existing images", hint=f"remove {path}")

@@ -13,14 +13,14 @@ from pypod.images.archive.files import Directory
 from pypod.images.archive.layout import check_body
 from pypod.images.ends import StoredImage
 from pypod.images.new_file import exactly, write_file
-from pypod.model.image import MANIFEST_BYTES_LIMIT, check_digest
+from pypod.model.images.image import MANIFEST_BYTES_LIMIT, check_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Self
 
-    from pypod.model.image import Descriptor
+    from pypod.model.images.image import Descriptor
 
 _VERSION = b"Directory Transport Version: 1.1\n"
 

@@ -17,7 +17,7 @@ from pypod.images.ends import StoredImage
 from pypod.images.layers.compression import kind_of
 from pypod.images.tar.headers import clean
 from pypod.model import plain_json
-from pypod.model.image import (
+from pypod.model.images.image import (
     CONFIG_BYTES_LIMIT,
     DOCKER_CONFIG,
     DOCKER_LAYER,
@@ -27,7 +27,7 @@ from pypod.model.image import (
     check_digest,
     digest_of,
 )
-from pypod.model.reference import DOCKER_IO, full_name
+from pypod.model.images.reference import DOCKER_IO, full_name
 from pypod.model.value import Value
 
 TYPE_CHECKING = False

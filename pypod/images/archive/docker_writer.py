@@ -14,7 +14,7 @@ from pypod.images.archive.files import HEAD_BYTES, peek
 from pypod.images.layers.compression import decompressed, kind_of
 from pypod.images.new_file import exactly
 from pypod.model import plain_json
-from pypod.model.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, Manifest, parse_manifest
+from pypod.model.images.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, Manifest, parse_manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from pypod.images.tar.writer import TarWriter
-    from pypod.model.image import Descriptor
+    from pypod.model.images.image import Descriptor
 
 _CONFIGS = frozenset((OCI_CONFIG, DOCKER_CONFIG))
 

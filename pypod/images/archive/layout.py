@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage
 from pypod.images.ends import StoredImage
-from pypod.model.image import INDEXES, MANIFEST_BYTES_LIMIT, MANIFESTS, OCI_INDEX, Index, check_digest, parse_manifest
+from pypod.model.images.image import (
+    INDEXES,
+    MANIFEST_BYTES_LIMIT,
+    MANIFESTS,
+    OCI_INDEX,
+    Index,
+    check_digest,
+    parse_manifest,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pypod.images.archive.files import Files
-    from pypod.model.image import Descriptor
+    from pypod.model.images.image import Descriptor
 
 REF_NAME = "org.opencontainers.image.ref.name"
 # containerd and docker store the full name here and only the tag in REF_NAME; podman prefers it, too

@@ -8,7 +8,7 @@ from pypod.images.archive.files import Directory, open_beneath
 from pypod.images.archive.layout import REF_NAME, blob_path, parse_index
 from pypod.images.new_file import exactly, write_file
 from pypod.model import plain_json
-from pypod.model.image import MANIFEST_BYTES_LIMIT, Descriptor, digest_of
+from pypod.model.images.image import MANIFEST_BYTES_LIMIT, Descriptor, digest_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from _collections_abc import Callable, Sequence
 
 from pypod.errors import InvalidSpec, RegistryError
-from pypod.model.reference import DOCKER_IO, Reference, is_short, parse
+from pypod.model.images.reference import DOCKER_IO, Reference, is_short, parse
 from pypod.model.value import Value
 
 TYPE_CHECKING = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.errors import InvalidSpec
-from pypod.model.reference import check_domain, is_short, parse
+from pypod.model.images.reference import check_domain, is_short, parse
 from pypod.model.value import Value
 
 TYPE_CHECKING = False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pypod.images.registry.access import Access
     from pypod.images.registry.session import Session
     from pypod.images.registry.url import Url
-    from pypod.model.reference import Reference
+    from pypod.model.images.reference import Reference
 
 _LIST_BYTES_LIMIT = 32 << 20
 _PAGES_LIMIT = 10_000

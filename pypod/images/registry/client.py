@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.errors import InvalidImage, NotInRegistry, RegistryError, Unauthorized
 from pypod.images.registry.session import Session, finish
-from pypod.model.image import (
+from pypod.model.images.image import (
     DOCKER_INDEX,
     DOCKER_MANIFEST,
     MANIFEST_BYTES_LIMIT,
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pypod.images.config.registries import Endpoint, Registries
     from pypod.images.registry.access import Access
     from pypod.model.credentials import Credentials
-    from pypod.model.image import Descriptor
-    from pypod.model.reference import Reference
+    from pypod.model.images.image import Descriptor
+    from pypod.model.images.reference import Reference
 
 _ACCEPT = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST))
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pypod.images.registry.routes import Response
     from pypod.images.registry.session import Session
     from pypod.images.registry.url import Url
-    from pypod.model.image import Descriptor
+    from pypod.model.images.image import Descriptor
 
 _PIECE_BYTES = 1 << 18  # the most that a stalled connection loses
 _PARTIAL, _UNSATISFIABLE = 206, 416

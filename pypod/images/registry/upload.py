@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pypod.images.registry.routes import Response
     from pypod.images.registry.session import Session
     from pypod.images.registry.url import Url
-    from pypod.model.image import Descriptor
+    from pypod.model.images.image import Descriptor
 
 _BUFFERED_BYTES = 1 << 20  # blobs up to this size are sent, and resent, from memory
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pypod.images.layers.compression import compress
-from pypod.model.image import OCI_INDEX
-from pypod.model.platform import host
+from pypod.model.images.image import OCI_INDEX
+from pypod.model.images.platform import host
 from tests.attacks.pulled import Storage, assert_refused
 from tests.fake_registry import Images, images_of
 from tests.images.forms import digest

@@ -17,8 +17,8 @@ from pypod import Engine, RegistryError
 from pypod.images.config.registries import Registries
 from pypod.images.registry.access import Access
 from pypod.images.registry.client import RegistryDestination
-from pypod.model.image import Descriptor
-from pypod.model.reference import Reference
+from pypod.model.images.image import Descriptor
+from pypod.model.images.reference import Reference
 from tests.certificates import Certificates, make_certificates
 from tests.cli.program import Program
 from tests.fake_registry import Images, Request, images_of

@@ -11,8 +11,8 @@ from pypod.engine.lifecycle.infra_image import image_ops, infra_spec
 from pypod.engine.lifecycle.infra_start import InfraStart
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.abi import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUTS
-from pypod.model.image import Platform
-from pypod.model.image_config import ImageConfig
+from pypod.model.images.config import ImageConfig
+from pypod.model.images.image import Platform
 from pypod.model.namespace import HOST, PRIVATE
 from pypod.model.pod import PodSpec
 from pypod.model.port import Port

@@ -31,7 +31,7 @@ from pypod.images.archive.detect import detect, open_destination, open_source
 from pypod.images.archive.docker_writer import DockerArchiveDestination
 from pypod.images.layers.compression import decompressed
 from pypod.images.tar.writer import TarWriter
-from pypod.model.image import DOCKER_LAYER, OCI_INDEX, Descriptor, parse_manifest
+from pypod.model.images.image import DOCKER_LAYER, OCI_INDEX, Descriptor, parse_manifest
 from tests.images.forms import LAYOUT, REF_NAME, blob_name, descriptor, digest, index
 from tests.images.graph import walk
 from tests.images.stored import Tiny, copy, docker_archive, layout_files, read_all, tar, write

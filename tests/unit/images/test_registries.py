@@ -10,7 +10,7 @@ import pytest
 from pypod.errors import InvalidSpec, RegistryError
 from pypod.images.config import registries_files
 from pypod.images.config.registries import Registries, load
-from pypod.model.reference import Reference, parse
+from pypod.model.images.reference import Reference, parse
 
 SHA = "sha256:" + "0" * 64
 

@@ -22,8 +22,8 @@ from pypod.images.config.registries_rules import Mirror, Rule
 from pypod.images.registry.access import Access
 from pypod.images.registry.catalogue import check_login
 from pypod.images.registry.client import RegistryDestination, RegistrySource
-from pypod.model.image import Descriptor, parse_manifest
-from pypod.model.reference import Reference
+from pypod.model.images.image import Descriptor, parse_manifest
+from pypod.model.images.reference import Reference
 from tests.certificates import Certificates, make_certificates
 from tests.fake_registry import Answer, Images, Request, Server, digest_of, error
 

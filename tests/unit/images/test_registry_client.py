@@ -17,8 +17,8 @@ from pypod.images.config.registries_rules import Mirror, Rule
 from pypod.images.registry.access import Access
 from pypod.images.registry.catalogue import catalogue, check_login, search, tags
 from pypod.images.registry.client import RegistryDestination, RegistrySource
-from pypod.model.image import Descriptor, parse_manifest
-from pypod.model.reference import Reference, parse
+from pypod.model.images.image import Descriptor, parse_manifest
+from pypod.model.images.reference import Reference, parse
 from tests.certificates import make_certificates
 from tests.fake_registry import Answer, Images, Request, Server, digest_of, error
 from tests.tunnel import Tunnel

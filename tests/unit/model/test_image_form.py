@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from pypod.model.image import DOCKER_MANIFEST, Manifest, parse_manifest
-from pypod.model.image_form import OCI, V2S2, family_of, rewritten
+from pypod.model.images.form import OCI, V2S2, family_of, rewritten
+from pypod.model.images.image import DOCKER_MANIFEST, Manifest, parse_manifest
 from pypod.model.moment import created_ns
 from pypod.store.images import ImageRecord, Named
 from tests.images.tiny import Tiny

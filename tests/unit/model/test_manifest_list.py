@@ -8,9 +8,9 @@ import pytest
 
 from pypod.engine.images.list_members import member
 from pypod.errors import InvalidImage
-from pypod.model.image import OCI_INDEX, OCI_MANIFEST, Descriptor, Index, Platform, parse_manifest
-from pypod.model.image_form import OCI, V2S2, index_body
-from pypod.model.manifest_list import EntryChange
+from pypod.model.images.form import OCI, V2S2, index_body
+from pypod.model.images.image import OCI_INDEX, OCI_MANIFEST, Descriptor, Index, Platform, parse_manifest
+from pypod.model.images.manifest_list import EntryChange
 from tests.images.forms import digest
 from tests.images.made import Made, layer
 

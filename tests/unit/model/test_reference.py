@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pypod.errors import InvalidSpec
-from pypod.model.reference import DOCKER_IO, Reference, full_name, is_short, parse, split_transport
+from pypod.model.images.reference import DOCKER_IO, Reference, full_name, is_short, parse, split_transport
 
 SHA = "sha256:" + "0123456789abcdef" * 4
 FULL = [

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 from pypod.errors import InvalidImage
-from pypod.model.image import Platform
+from pypod.model.images.image import Platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.model.image import Descriptor, Index
+    from pypod.model.images.image import Descriptor, Index
 
 # machine of uname(2): Go's architecture and variant (go/build, containerd/platforms)
 _MACHINES = {

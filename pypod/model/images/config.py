@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pypod.errors import InvalidImage
 from pypod.model.health import Healthcheck
-from pypod.model.image import CONFIG_BYTES_LIMIT, Platform, check_digest, load, strings, text, values
+from pypod.model.images.image import CONFIG_BYTES_LIMIT, Platform, check_digest, load, strings, text, values
 from pypod.model.value import Value
 
 TYPE_CHECKING = False

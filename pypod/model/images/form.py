@@ -5,7 +5,7 @@ Layers and configuration keep their bytes; media types change, and with them the
 
 from __future__ import annotations
 
-from pypod.model.image import (
+from pypod.model.images.image import (
     DOCKER_CONFIG,
     DOCKER_INDEX,
     DOCKER_LAYER,

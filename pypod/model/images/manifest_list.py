@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.model.image import Descriptor, Platform
+from pypod.model.images.image import Descriptor, Platform
 from pypod.model.value import Value
 
 
