@@ -285,6 +285,18 @@ class Container(ExecMethods, OutputMethods, FileMethods):
 
         return (one for look in follow(self._engine, records_now, interval) for one in look)
 
+    def top(self) -> Sequence[types.ContainerProcess]:
+        """Return the processes in its pid namespace, by pid, read from the host's /proc.
+
+        Raises WrongState unless it is running.
+
+        >>> [(one.pid, one.user, one.comm) for one in container.top()]   # doctest: +SKIP
+        [(1, 'root', 'sleep')]
+        """
+        from pypod.engine.inspect.processes import of_container
+
+        return of_container(self._engine, self.record())
+
     def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
         """Remove it; with ``force`` stop it first. Does nothing if it no longer exists.
 

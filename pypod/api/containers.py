@@ -156,3 +156,9 @@ class Containers:
         else:
             found = records.all_containers(database)
         return look(self._engine, found, {one.id: one for one in before})
+
+    def top(self, ref: str) -> Sequence[types.ContainerProcess]:
+        """Return the processes of the container with this name, id or id prefix; see ``Container.top``."""
+        from pypod.engine.inspect.processes import of_container
+
+        return of_container(self._engine, records.find_container(self._engine.database, ref))

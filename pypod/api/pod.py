@@ -288,6 +288,16 @@ class Pod(Handle):
         database = self._engine.database
         return follow(self._engine, lambda: records.all_containers(database, pod_id=self.record().id), interval)
 
+    def top(self) -> Sequence[types.ContainerProcess]:
+        """Return the processes of the infra and the running members, container by container; see ``Container.top``.
+
+        Processes of a pid namespace that several containers share appear once.
+        """
+        from pypod.engine.inspect.processes import of_containers
+
+        self.record()
+        return of_containers(self._engine, records.all_containers(self._engine.database, pod_id=self.id))
+
     def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
         """Remove the pod, its infra and its members. Does nothing if it no longer exists.
 

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from pypod.model.pod import PodSpec as PodSpec
     from pypod.model.pod import PodState as PodState
     from pypod.model.port import Port as Port
+    from pypod.model.process import ContainerProcess as ContainerProcess
     from pypod.model.progress import Progress as Progress
     from pypod.model.stats import Stats as Stats
     from pypod.network.interfaces import Interface as Interface
@@ -117,6 +118,7 @@ else:
             "PodSpec": "pypod.model.pod",
             "PodState": "pypod.model.pod",
             "Port": "pypod.model.port",
+            "ContainerProcess": "pypod.model.process",
             "Progress": "pypod.model.progress",
             "Stats": "pypod.model.stats",
             "Interface": "pypod.network.interfaces",

@@ -37,6 +37,7 @@ CONTAINER_VERBS: Verbs = {
     "start": ("containers.start", "start", "Start one or more containers"),
     "stats": ("containers.stats", "stats", "Display a live stream of container resource usage statistics"),
     "stop": ("containers.lifecycle", "stop", "Stop one or more containers"),
+    "top": ("containers.top", "top", "Display the running processes of a container"),
     "unpause": ("containers.pause", "unpause", "Unpause the processes in one or more containers"),
     "update": ("containers.update", "update", "Update an existing container"),
     "wait": ("system.lookup", "wait", "Block on one or more containers"),
@@ -109,6 +110,7 @@ POD_VERBS: Verbs = {
         "Display a live stream of resource usage statistics for containers in pods",
     ),
     "stop": ("pods.lifecycle", "pod_stop", "Stop one or more pods"),
+    "top": ("containers.top", "pod_top", "Display the running processes of containers in a pod"),
     "unpause": ("containers.pause", "pod_unpause", "Unpause one or more pods"),
     "update": ("containers.update", "pod_update", "Update an existing pod"),
 }

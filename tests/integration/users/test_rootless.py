@@ -96,6 +96,16 @@ class TestSession:
         )
         assert with_image.python_code(code) == "True True\n"
 
+    def test_the_processes_are_those_that_the_container_sees(self, with_image: User) -> None:
+        code = (
+            "import os, pypod\n"
+            f"with pypod.Container.run('{IMAGE}', ['sleep', '100'], user='5:6', userns='auto') as container:\n"
+            "    (one,) = container.top()\n"
+            "    print(one.pid, one.user, one.group, one.arguments, one.host_pid == container.state().pid)\n"
+            "    print(one.host_uid != 5, one.host_uid == os.stat(f'/proc/{one.host_pid}').st_uid)\n"
+        )
+        assert with_image.python_code(code) == "1 5 6 ('sleep', '100') True\nTrue True\n"
+
     def test_a_caller_with_threads_stays_where_it_is(self, with_image: User) -> None:
         """The namespaces of every thread are unchanged, and each has run a container."""
         code = (
