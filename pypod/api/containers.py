@@ -136,11 +136,14 @@ class Containers:
         *,
         pods: Iterable[str] | None = None,
         before: Iterable[types.Stats] = (),
+        all: bool = False,
     ) -> Sequence[types.Stats]:
         """Return the current resource usage of running containers: of ``refs``, of those in ``pods``, or of all.
 
-        Infras are included. ``before`` is an earlier result, since which ``cpu_percent`` is measured; without it, it is
-        since the start. Raises NoSuchContainer, NoSuchPod, AmbiguousName.
+        Infras are included, and with ``all`` containers that are not running. ``before`` is an earlier result, since
+        which ``cpu_percent`` is measured; without it, it is since the start.
+
+        Raises NoSuchContainer, NoSuchPod, AmbiguousName.
 
         >>> [(one.name, one.memory_bytes) for one in engine.containers.stats()]      # doctest: +SKIP
         [('web', 917504)]
@@ -155,7 +158,7 @@ class Containers:
             found = [one for pod in chosen for one in records.all_containers(database, pod_id=pod.id)]
         else:
             found = records.all_containers(database)
-        return look(self._engine, found, {one.id: one for one in before})
+        return look(self._engine, found, {one.id: one for one in before}, all=all)
 
     def top(self, ref: str) -> Sequence[types.ContainerProcess]:
         """Return the processes of the container with this name, id or id prefix; see ``Container.top``."""

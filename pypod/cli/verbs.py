@@ -99,6 +99,7 @@ POD_VERBS: Verbs = {
     "kill": ("pods.lifecycle", "pod_kill", "Send the specified signal or SIGKILL to containers in pod"),
     "list": ("pods.ps", "pod_ps", "List pods"),
     "ls": ("pods.ps", "pod_ps", "List pods"),
+    "logs": ("containers.logs", "pod_logs", "Fetch logs for pod with one or more containers"),
     "pause": ("containers.pause", "pod_pause", "Pause one or more pods"),
     "ps": ("pods.ps", "pod_ps", "List pods"),
     "restart": ("pods.lifecycle", "pod_restart", "Restart one or more pods"),

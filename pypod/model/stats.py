@@ -6,7 +6,7 @@ from pypod.model.value import Value
 
 
 class Stats(Value):
-    """Resource usage of one container; None for what is not accounted on this host.
+    """Resource usage of one container; None for what is not accounted on this host, or while it is not running.
 
     ``time_ns`` is the time of the sample, in nanoseconds since the epoch. ``cpu_ns`` is all processor time since its
     start, ``system_ns`` the part in the kernel; ``cpu_percent`` is of one processor, since the previous sample, and
@@ -19,6 +19,7 @@ class Stats(Value):
     id: str
     name: str
     pod_id: str = ""
+    running: bool = True
     time_ns: int
     cpu_percent: float = 0.0
     average_cpu_percent: float = 0.0

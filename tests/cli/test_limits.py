@@ -174,13 +174,33 @@ class TestStats:
         assert one[:12] in {row.split()[1] for row in rows}
         assert len(rows) == 2
 
+    def test_those_that_do_not_run_are_shown_when_asked_for(self, pypod, web, busybox) -> None:
+        """With zeros in stats and dashes in pod stats, in podman's way."""
+        idle = pypod.ok("create", "--name", "idle", "--rootfs", busybox, "true").strip()
+        pypod.ok("pod", "create", "--name", "p")
+        pypod.ok("create", "--pod", "p", "--name", "member", "--rootfs", busybox, "true")
+        row = "{{.Name}} {{.CPUPerc}} {{.MemUsage}} {{.MemPerc}} {{.NetIO}} {{.BlockIO}} {{.PIDS}} {{.UpTime}}"
+        zeros = "idle 0.00% 0B / 0B 0.00% 0B / 0B 0B / 0B 0 0s\n"
+        assert pypod.ok("stats", "--no-stream", "--format", row, idle[:12]) == zeros
+        assert zeros in pypod.ok("stats", "--no-stream", "--format", row, "--all")
+        assert pypod.ok("stats", "--no-stream", "--format", "{{.ContainerID}}") == f"{web}\n"
+        row = "{{.Name}} {{.CPU}} {{.MemUsage}} {{.Mem}} {{.NetIO}} {{.BlockIO}} {{.PIDS}}"
+        assert "member -- -- / -- -- -- / -- -- / -- --\n" in pypod.ok("pod", "stats", "--no-stream", "--format", row)
+
     @pytest.mark.parametrize(
         ("words", "said"),
         [
             (("stats", "--all", "web"), "--all, --latest and containers cannot be used together"),
             (("stats", "--interval", "0"), "invalid interval, must be a positive number greater zero"),
-            (("stats", "--no-stream", "nobody"), 'no container with name or ID "nobody" found'),
-            (("pod", "stats", "--no-stream", "nobody"), "no pod"),
+            (
+                ("stats", "--no-stream", "nobody"),
+                "unable to get list of containers: unable to look up container nobody: no container with name or ID "
+                '"nobody" found: no such container',
+            ),
+            (
+                ("pod", "stats", "--no-stream", "nobody"),
+                "unable to get list of pods: no pod with name or ID nobody found: no such pod",
+            ),
         ],
     )
     def test_mistakes(self, pypod, words, said) -> None:

@@ -159,3 +159,39 @@ def test_bad_input(world, words, message) -> None:
 
 def test_the_latest(world) -> None:
     assert logs(world, "-l") == (b"", b"")  # ghost wrote nothing
+
+
+class TestPodLogs:
+    @pytest.fixture
+    def pod(self, engine, busybox):
+        pod = engine.pods.create("p")
+        for name in ("one", "two"):
+            pod.run(["sh", "-c", f"echo {name}; echo {name}-err >&2"], rootfs=busybox, name=name).wait()
+        return pod
+
+    def test_every_member_is_told_apart(self, pypod, pod) -> None:
+        one, two = (container.id[:12] for container in pod.containers())
+        done = pypod("pod", "logs", "p")
+        assert (done.returncode, done.stdout) == (0, f"{one} one\n{two} two\n")
+        assert done.stderr == f"{one} one-err\n{two} two-err\n"
+        assert pypod("pod", "logs", "--names", "--latest").stdout == "one one\ntwo two\n"
+
+    def test_one_of_them(self, pypod, pod) -> None:
+        container = pod.containers()[1]
+        for ref in (container.name, container.id, container.id[:6]):
+            done = pypod("pod", "logs", "-c", ref, "p")
+            assert (done.returncode, done.stdout, done.stderr) == (0, "two\n", "two-err\n")
+        assert re.fullmatch(STAMP + rb" two\n", pypod("pod", "logs", "-t", "-c", "two", "p").stdout.encode())
+
+    @pytest.mark.usefixtures("pod")
+    def test_errors(self, engine, pypod, busybox) -> None:
+        engine.containers.create(["true"], rootfs=busybox, name="outside")
+        for words, message in (
+            ((), "specify at least one pod name or ID to log"),
+            (("p", "p"), "requires exactly 1 arg"),
+            (("-l", "p"), "--latest and pods cannot be used together"),
+            (("nobody",), "no pod with name or ID nobody found: no such pod"),
+            (("-c", "outside", "p"), "container outside is not in pod p: no such container"),
+        ):
+            done = pypod("pod", "logs", *words)
+            assert (done.returncode, done.stdout, done.stderr) == (125, "", f"Error: {message}\n")

@@ -1,45 +1,62 @@
-"""logs: the output of containers, byte for byte."""
+"""logs and pod logs: the output of containers, byte for byte."""
 
 from __future__ import annotations
 
 from pypod.cli.flags.objects import LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model.moment import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from pypod.api.container import Container
     from pypod.cli.flags.parser import Parsed
     from pypod.model.log import Piece
 
+_FLAGS = (
+    Flag(name="color", kind="bool", help="Output the containers with different colors in the log"),
+    Flag(name="follow", short="f", kind="bool", help="Follow log output until the container ends"),
+    LATEST,
+    Flag(name="names", short="n", kind="bool", help="Output the container name in the log"),
+    Flag(name="since", help="Show logs since TIMESTAMP"),
+    Flag(
+        name="tail",
+        kind="int",
+        default=-1,
+        help="Output the specified number of LINES at the end of the logs, or all lines if negative",
+    ),
+    Flag(name="timestamps", short="t", kind="bool", help="Output the timestamps in the log"),
+    Flag(name="until", help="Show logs until TIMESTAMP"),
+)
 LOGS = Command(
     path="pypod logs",
     summary="Fetch the logs of one or more containers",
     description="Retrieves logs for one or more containers.",
     synopsis="[options] CONTAINER [CONTAINER...]",
-    flags=(
-        Flag(name="color", kind="bool", help="Output the containers with different colors in the log"),
-        Flag(name="follow", short="f", kind="bool", help="Follow log output until the container ends"),
-        LATEST,
-        Flag(name="names", short="n", kind="bool", help="Output the container name in the log"),
-        Flag(name="since", help="Show logs since TIMESTAMP"),
-        Flag(
-            name="tail",
-            kind="int",
-            default=-1,
-            help="Output the specified number of LINES at the end of the logs, or all lines if negative",
-        ),
-        Flag(name="timestamps", short="t", kind="bool", help="Output the timestamps in the log"),
-        Flag(name="until", help="Show logs until TIMESTAMP"),
-    ),
+    flags=_FLAGS,
     examples=(
         "pypod logs ctrID",
         "pypod logs --names ctrID1 ctrID2",
         "pypod logs --tail 2 mywebserver",
         "pypod logs --follow=true --since 10m ctrID",
+    ),
+)
+POD_LOGS = Command(
+    path="pypod pod logs",
+    summary="Fetch logs for pod with one or more containers",
+    description="Displays logs for pod with one or more containers.",
+    synopsis="[options] POD",
+    flags=(
+        *_FLAGS,
+        Flag(name="container", short="c", help="Filter logs by container name or id which belongs to pod"),
+    ),
+    examples=(
+        "pypod pod logs podID",
+        "pypod pod logs -c ctrname podName",
+        "pypod pod logs --tail 2 mywebserver",
+        "pypod pod logs --follow=true --since 10m podID",
     ),
 )
 _BATCH_BYTES = 1 << 16
@@ -50,8 +67,6 @@ _SHORT = 12
 
 def run_logs(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod logs``."""
-    from time import time_ns
-
     from pypod.api.engine import Engine
     from pypod.cli.flags.selection import latest
 
@@ -60,30 +75,78 @@ def run_logs(options: Parsed, root: str | None) -> int:
         raise UsageError("", "--latest and containers cannot be used together")
     if not options["latest"] and not names:
         raise UsageError("", "specify at least one container name or ID to log")
-    now_ns = time_ns()
-    since_ns, until_ns = _moment_ns(options, "since", now_ns), _moment_ns(options, "until", now_ns)
-    since, until = (_text(moment_ns) if moment_ns else "" for moment_ns in (since_ns, until_ns))
+    span = _Span(options)
     with Engine(root) as engine:
         containers = [engine.containers.get(name) for name in names] if names else [latest(engine)]
-        # there is nothing to wait for when --until has passed
-        follow = options["follow"] and (not until_ns or until_ns > now_ns)
-        if follow and until_ns:
-            _end_in((until_ns - now_ns) / 1_000_000_000)
-        tail = options["tail"] if options["tail"] >= 0 else None
-        jobs = []
-        for number, container in enumerate(containers):
-            writer = Writer(
-                prefix=_prefix(container, options) if len(containers) > 1 else "",
-                timestamps=options["timestamps"],
-                color=31 + number % 7 if options["color"] else 0,
-            )
-            jobs.append(_job(container, writer, since, until, follow=follow, tail=tail))
-        if follow and len(jobs) > 1:
-            _side_by_side(jobs)
-        else:
-            for job in jobs:
-                job()
+        _show(containers, options, span)
     return 0
+
+
+def run_pod_logs(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod pod logs``."""
+    from pypod.api.engine import Engine
+    from pypod.cli.flags.selection import latest_pod
+
+    names = options.positionals
+    if options["latest"] and names:
+        raise UsageError("", "--latest and pods cannot be used together")
+    if not options["latest"] and not names:
+        raise UsageError("", "specify at least one pod name or ID to log")
+    if len(names) > 1:
+        raise UsageError("", "requires exactly 1 arg")
+    span = _Span(options)
+    with Engine(root) as engine:
+        pod = engine.pods.get(names[0]) if names else latest_pod(engine)
+        infra = pod.infra
+        containers = [*([infra] if infra else []), *pod.containers()]
+        if options["container"]:
+            containers = [_member(containers, options["container"], names[0] if names else pod.name)]
+        _show(containers, options, span)
+    return 0
+
+
+def _member(containers: Sequence[Container], ref: str, pod: str) -> Container:
+    """Return the container with a name, an id or an id prefix among the members of a pod. Raises NoSuchContainer."""
+    found = [one for one in containers if ref in (one.name, one.id)]
+    found = found or [one for one in containers if one.id.startswith(ref)]
+    if len(found) != 1:
+        error = NoSuchContainer(ref)
+        error.message = f"container {ref} is not in pod {pod}: no such container"
+        raise error
+    return found[0]
+
+
+class _Span:
+    """The times that --since and --until name: as text for comparisons, empty when the flag is not given."""
+
+    def __init__(self, options: Parsed) -> None:
+        from time import time_ns
+
+        self.now_ns = time_ns()
+        since_ns, self.until_ns = (_moment_ns(options, flag, self.now_ns) for flag in ("since", "until"))
+        self.since, self.until = (_text(moment) if moment else "" for moment in (since_ns, self.until_ns))
+
+
+def _show(containers: Sequence[Container], options: Parsed, span: _Span) -> None:
+    """Write the logs of containers, one after the other, or side by side while following."""
+    # there is nothing to wait for when --until has passed
+    follow = options["follow"] and (not span.until_ns or span.until_ns > span.now_ns)
+    if follow and span.until_ns:
+        _end_in((span.until_ns - span.now_ns) / 1_000_000_000)
+    tail = options["tail"] if options["tail"] >= 0 else None
+    jobs = []
+    for number, container in enumerate(containers):
+        writer = Writer(
+            prefix=_prefix(container, options) if len(containers) > 1 else "",
+            timestamps=options["timestamps"],
+            color=31 + number % 7 if options["color"] else 0,
+        )
+        jobs.append(_job(container, writer, span.since, span.until, follow=follow, tail=tail))
+    if follow and len(jobs) > 1:
+        _side_by_side(jobs)
+    else:
+        for job in jobs:
+            job()
 
 
 def _job(

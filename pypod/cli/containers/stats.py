@@ -9,7 +9,7 @@ from pypod.cli.flags.parser import Command, Flag, UsageError
 from pypod.cli.flags.selection import latest, latest_pod
 from pypod.cli.go.values import Struct
 from pypod.cli.render.output import Column, human_size
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class Row(Struct):
     def __init__(self, stats: Stats, *, truncate: bool = True) -> None:
         self.stats = stats
         self.truncate = truncate
+        self.idle = not stats.running  # shown with zeros
 
     def __missing__(self, key: str) -> Any:
         value = self[key] = FIELDS[key](self)
@@ -91,15 +92,25 @@ class Row(Struct):
 
 
 def _memory(row: Row, *, binary: bool = False) -> str:
+    if row.idle:
+        return "0B / 0B"
     return _pair(row.stats.memory_bytes, row.stats.memory_limit_bytes, binary=binary)
 
 
 def _memory_percent(row: Row) -> str:
-    return _NONE if row.stats.memory_bytes is None else _percent(row.stats.memory_percent)
+    return _NONE if row.stats.memory_bytes is None and not row.idle else _percent(row.stats.memory_percent)
 
 
 def _pids(row: Row) -> str:
-    return _NONE if row.stats.pids is None else str(row.stats.pids)
+    return _NONE if row.stats.pids is None and not row.idle else str(row.stats.pids or 0)
+
+
+def _blocks(row: Row) -> str:
+    return "0B / 0B" if row.idle else _pair(row.stats.block_input_bytes, row.stats.block_output_bytes)
+
+
+def _network(row: Row) -> str:
+    return "0B / 0B" if row.idle else _pair(row.stats.network_input_bytes, row.stats.network_output_bytes)
 
 
 def _duration(row: Row) -> str:
@@ -111,7 +122,7 @@ def _duration(row: Row) -> str:
 FIELDS: dict[str, Callable[[Row], Any]] = {
     "AVGCPU": lambda row: _percent(row.stats.average_cpu_percent),
     "AvgCPU": lambda row: row.stats.average_cpu_percent,
-    "BlockIO": lambda row: _pair(row.stats.block_input_bytes, row.stats.block_output_bytes),
+    "BlockIO": _blocks,
     "BlockInput": lambda row: row.stats.block_input_bytes or 0,
     "BlockOutput": lambda row: row.stats.block_output_bytes or 0,
     "CPU": lambda row: row.stats.cpu_percent,
@@ -126,7 +137,7 @@ FIELDS: dict[str, Callable[[Row], Any]] = {
     "MemUsage": _memory,
     "MemUsageBytes": lambda row: _memory(row, binary=True),
     "Name": lambda row: row.stats.name,
-    "NetIO": lambda row: _pair(row.stats.network_input_bytes, row.stats.network_output_bytes),
+    "NetIO": _network,
     "NetInput": lambda row: row.stats.network_input_bytes or 0,
     "NetOutput": lambda row: row.stats.network_output_bytes or 0,
     "PIDS": _pids,
@@ -153,7 +164,7 @@ _KEYS = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PI
 POD_FIELDS: dict[str, Callable[[Row], Any]] = {
     "BlockIO": FIELDS["BlockIO"],
     "CID": FIELDS["ID"],
-    "CPU": FIELDS["CPUPerc"],
+    "CPU": lambda row: _percent(row.stats.cpu_percent) if row.stats.running else _NONE,
     "Mem": _memory_percent,
     "MemUsage": _memory,
     "MemUsageBytes": FIELDS["MemUsageBytes"],
@@ -179,6 +190,10 @@ class PodRow(Row):
     """A row of ``pod stats``."""
 
     type_name = "*entities.PodStatsReport"
+
+    def __init__(self, stats: Stats) -> None:
+        super().__init__(stats)
+        self.idle = False  # shown with dashes, in podman's way
 
     def __missing__(self, key: str) -> Any:
         value = self[key] = POD_FIELDS[key](self)
@@ -229,7 +244,13 @@ def _containers(options: Parsed) -> Look:
         refs = options.positionals or None
         if options["latest"]:
             refs = [latest(engine).id]
-        return engine.containers.stats(refs, before=before)
+        try:
+            return engine.containers.stats(refs, before=before, all=options["all"] or refs is not None)
+        except NotFound as error:
+            error.message = (
+                f"unable to get list of containers: unable to look up container {error.ref}: {error.message}"
+            )
+            raise
 
     return look
 
@@ -239,7 +260,11 @@ def _members(options: Parsed) -> Look:
         refs = options.positionals or [pod.id for pod in engine.pods.list()]
         if options["latest"]:
             refs = [latest_pod(engine).id]
-        return engine.containers.stats(pods=refs, before=before)
+        try:
+            return engine.containers.stats(pods=refs, before=before, all=True)
+        except NotFound as error:
+            error.message = f"unable to get list of pods: {error.message}"
+            raise
 
     return look
 

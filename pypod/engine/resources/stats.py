@@ -43,11 +43,18 @@ def _follow(
 
 
 def look(
-    context: Context, all_records: Iterable[ContainerRecord], before: Mapping[str, Stats] | None = None
+    context: Context,
+    all_records: Iterable[ContainerRecord],
+    before: Mapping[str, Stats] | None = None,
+    *,
+    all: bool = False,
 ) -> tuple[Stats, ...]:
-    """Return the statistics of the running containers, paused ones included; ``before`` is the last sample, by id."""
+    """Return the statistics of the running containers, paused ones included; ``before`` is the last sample, by id.
+
+    With ``all`` the others are included, with nothing counted.
+    """
     survey = _Survey(context, before or {})
-    found = (survey.of(record) for record in all_records)
+    found = (survey.of(record) or (survey.idle(record) if all else None) for record in all_records)
     return tuple(one for one in found if one is not None)
 
 
@@ -62,7 +69,13 @@ class _Survey:
         self._networks: dict[str, tuple[int, int]] = {}
         self._host_network = context.proc.namespaces(os.getpid(), ("net",))
 
+    @staticmethod
+    def idle(record: ContainerRecord) -> Stats:
+        """Return the statistics of a container that is not running."""
+        return Stats(id=record.id, name=record.name, pod_id=record.pod_id, running=False, time_ns=time.time_ns())
+
     def of(self, record: ContainerRecord) -> Stats | None:
+        """Return the statistics of a container, None when it is not running."""
         context = self._context
         state = observe.state_of(context, record.id)
         if not state.running:
