@@ -39,6 +39,7 @@ _WHERE = {
     "ProcessFacts": "pypod.engine.inspect.lsns",
     "Progress": "pypod.model.progress",
     "Registries": "pypod.api.registries",
+    "Secret": "pypod.api.secret",
     "check": "pypod.api.functions",
     "compare": "pypod.api.functions",
     "events": "pypod.api.functions",
@@ -59,6 +60,7 @@ _WHERE = {
             "NoSuchImage",
             "NoSuchNetwork",
             "NoSuchPod",
+            "NoSuchSecret",
             "NotFound",
             "NotInRegistry",
             "PermissionDenied",
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
     from pypod.api.network import Network as Network
     from pypod.api.pod import Pod as Pod
     from pypod.api.registries import Registries as Registries
+    from pypod.api.secret import Secret as Secret
     from pypod.api.summaries import ContainerSummary as ContainerSummary
     from pypod.api.summaries import PodSummary as PodSummary
     from pypod.engine.containers.attach import Attachment as Attachment

@@ -6,11 +6,12 @@ the fields.
     PypodError
     ├── InvalidSpec (ValueError)        an argument is invalid; nothing was done
     │   └── UnknownOption (TypeError)   no such option
-    ├── NotFound (LookupError)          no such pod, container, image or network
+    ├── NotFound (LookupError)          no such pod, container, image, network or secret
     │   ├── NoSuchPod
     │   ├── NoSuchContainer
     │   ├── NoSuchImage
-    │   └── NoSuchNetwork
+    │   ├── NoSuchNetwork
+    │   └── NoSuchSecret
     ├── AmbiguousName (LookupError)     a short id or name matches several objects
     ├── AlreadyExists                   the name is taken
     ├── InUse                           something else still needs the object
@@ -52,6 +53,7 @@ __all__ = [
     "NoSuchImage",
     "NoSuchNetwork",
     "NoSuchPod",
+    "NoSuchSecret",
     "NotFound",
     "NotInRegistry",
     "PermissionDenied",
@@ -156,11 +158,22 @@ class NoSuchNetwork(NotFound):
         self.ref = ref
 
 
+class NoSuchSecret(NotFound):
+    kind = "secret"
+
+    def __init__(self, ref: str, *, hint: str = "") -> None:
+        PypodError.__init__(self, f'no secret with name or id "{ref}": no such secret', hint=hint)
+        self.ref = ref
+
+
 class AmbiguousName(PypodError, LookupError):
     """``ref`` is a prefix of the ids of several objects: ``matches``."""
 
     def __init__(self, kind: str, ref: str, matches: tuple[str, ...]) -> None:
-        super().__init__(f"more than one result for {kind} name or ID {ref}", hint="give more characters of the ID")
+        message = f"more than one result for {kind} name or ID {ref}"
+        if kind == "secret":
+            message = f"more than one result secret with prefix {ref}: secret is ambiguous"
+        super().__init__(message, hint="give more characters of the ID")
         self.kind = kind
         self.ref = ref
         self.matches = matches
@@ -179,6 +192,8 @@ class AlreadyExists(PypodError):
             message = f"creating image to hold manifest list: {taken}: that name is already in use"
         if kind == "network":
             message = f"network name {name} already used: network already exists"
+        if kind == "secret":
+            message = f"{name}: secret name in use"
         if kind == "connection":
             message = (
                 f'{holder_kind} {holder_id} is already connected to network "{name}": network is already connected'

@@ -75,6 +75,9 @@
 	X(71, sidecar, "sssss*")        /* DIRECTORY BOOT_ID REQUESTS PROGRAM [ARGUMENT...]: runs beside the process, whose network namespace is its standard input */ \
 	X(72, hand_network, "")           /* : pass the network namespace to the supervisor, for the sidecar, which is ready before the exec */ \
 	X(73, host_network, "nn")         /* PID START_TIME: netlink_host is sent in the network namespace of this process */ \
+	X(74, open_file, "ns")            /* SLOT PATH: a file of the host, for the following two */ \
+	X(75, secret, "nsnnn")            /* SLOT TARGET UID GID FILE_MODE: a copy in the tmpfs on /run/secrets; a TARGET outside it is bound from there */ \
+	X(76, secret_variable, "ns")      /* SLOT NAME: the environment variable NAME has the file's content */ \
 	X(78, root_fuse, "s")             /* TARGET: mount the future /, a FUSE file system that nothing serves yet */ \
 	X(79, serve_root, "")             /* : pass its descriptor to the supervisor, for the mount program, which is ready before the root is used */ \
 	X(80, own_ids, "nnn")             /* UID GID ALONE: become these ids of the user namespace, with all capabilities in it; ALONE 1: drop the supplementary groups */ \

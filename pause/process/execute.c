@@ -108,6 +108,46 @@ void set_environment(struct process *process, const struct record *record)
 	process->environment = all;
 }
 
+static char *content_of(const struct process *process, const struct record *record)
+{
+	const char *name = text(record, 1);
+	int fd = process->slots[number(record, 0) % process->plan->count];
+	struct stat st;
+	size_t start = strlen(name) + 1, done = 0;
+
+	if (fstat(fd, &st) < 0)
+		fail(process, "fstat");
+	char *whole = calloc(1, start + st.st_size + 1);
+	if (!whole)
+		fail(process, "calloc");
+	sprintf(whole, "%s=", name);
+	while (done < (size_t)st.st_size) {
+		ssize_t got = pread(fd, whole + start + done, st.st_size - done, done);
+		if (got <= 0)
+			fail(process, "pread");
+		done += got;
+	}
+	return whole;
+}
+
+void add_secret_variable(struct process *process, const struct record *record)
+{
+	char **all = process->environment, *added = content_of(process, record);
+	uint32_t count = 0, at;
+
+	while (all && all[count])
+		count++;
+	for (at = 0; at < count; at++)
+		if (!strncmp(all[at], added, length(record, 1) + 1))
+			break;
+	process->environment = calloc(count + 2, sizeof *all);
+	if (!process->environment)
+		fail(process, "calloc");
+	if (count)
+		memcpy(process->environment, all, count * sizeof *all);
+	process->environment[at] = added;
+}
+
 /* No descriptor but 0, 1 and 2 is inherited by the container, nor is our signal mask. */
 static void last_preparations(const struct process *process, bool keep_mask)
 {

@@ -12,6 +12,7 @@ int open_program(const struct process *process, const char *path);
 /* Operations: the program's surroundings, and its start. */
 void enter_working_directory(const struct process *process, const struct record *record);
 void set_environment(struct process *process, const struct record *record);
+void add_secret_variable(struct process *process, const struct record *record);
 noreturn void execute(const struct process *process, const struct record *record);
 noreturn void execute_file(const struct process *process, const struct record *record);
 

@@ -15,6 +15,7 @@
 #include "root/owners.h"
 #include "root/places.h"
 #include "root/root.h"
+#include "root/secrets.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,6 +63,8 @@ static void perform_one(struct process *process, const struct record *record)
 
 	case OP_capture: capture(process, record); break;
 	case OP_open_tree: take_tree(process, record); break;
+	case OP_open_file: take_file(process, record); break;
+	case OP_secret: place_secret(process, record); break;
 	case OP_bind:
 	case OP_bind_with_content: bind_tree(process, record); break;
 	case OP_mount: mount_new(process, record); break;
@@ -85,6 +88,7 @@ static void perform_one(struct process *process, const struct record *record)
 	case OP_capabilities: set_capabilities(process, record); break;
 	case OP_working_directory: enter_working_directory(process, record); break;
 	case OP_environment: set_environment(process, record); break;
+	case OP_secret_variable: add_secret_variable(process, record); break;
 	case OP_execute: execute(process, record);
 	case OP_execute_file: execute_file(process, record);
 	default:

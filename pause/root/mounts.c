@@ -58,6 +58,18 @@ void take_tree(struct process *process, const struct record *record)
 	keep(process, number(record, 0), open_tree_at(AT_FDCWD, text(record, 1), flags), "open_tree");
 }
 
+void take_file(struct process *process, const struct record *record)
+{
+	int fd = open(text(record, 1), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		errno = EINVAL;
+		fail(process, "open");
+	}
+	keep(process, number(record, 0), fd, "open");
+}
+
 int make_mount(const struct process *process, const char *type, const char *source, const struct argument *options,
 	       uint32_t count, uint64_t attributes)
 {

@@ -8,9 +8,10 @@
 int make_mount(const struct process *process, const char *type, const char *source, const struct argument *options,
 	       uint32_t count, uint64_t attributes);
 
-/* Operations: take mounts of the host into slots, */
+/* Operations: take mounts and files of the host into slots, */
 void capture(struct process *process, const struct record *record);
 void take_tree(struct process *process, const struct record *record);
+void take_file(struct process *process, const struct record *record);
 /* and mount onto paths of the new root. */
 void bind_tree(struct process *process, const struct record *record);
 void mount_new(struct process *process, const struct record *record);

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pypod.model.network import Connection
     from pypod.model.options.container import ContainerOptions
     from pypod.model.pod import PodSpec
+    from pypod.model.secret import SecretUse
     from pypod.store.records import ContainerRecord
 
 
@@ -68,12 +69,15 @@ class Creation:
             connections = resolved(self._engine, specs.asked_of(asked, pod_spec))
             found, options, command = self._with_image(base, asked.pull, asked, command)
             ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
+            secrets = self._secrets(options)
 
         def create(name: str) -> types.Container:
             spec = specs.container_spec(
                 command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
             )
-            spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(ports=ports)
+            spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(
+                ports=ports, secrets=secrets
+            )
             if spec.limits is not None:
                 settings_of(self._engine, spec.limits)  # raises for unsupported limits before the container exists
 
@@ -103,6 +107,13 @@ class Creation:
 
         found = self._engine.images.for_container(base, pull) if isinstance(base, str) else base
         return found, *with_defaults(options, command, found.config)
+
+    def _secrets(self, options: ContainerOptions) -> tuple[SecretUse, ...]:
+        if not options.secrets:
+            return ()
+        from pypod.engine.storage import secrets
+
+        return secrets.resolved(self._engine, options.secrets)
 
     def _spec_of(self, ref: str) -> ContainerSpec:
         return self._engine.container_spec(records.find_container(self._engine.database, ref))
@@ -145,6 +156,10 @@ class Creation:
         from pypod.store import networks
 
         with Boundary("create container"), self._engine.database.transaction() as connection, connection:
+            if spec.secrets:
+                from pypod.store import secrets
+
+                secrets.require(connection, [use.secret_id for use in spec.secrets])
             records.add_container(connection, record)
             for one in connections:
                 networks.connect(connection, record.id, one)
@@ -208,7 +223,8 @@ class Creation:
         )
         network = specs.asked_of(options, pod_spec)
         spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
-        spec = spec.replace(ports=published.of_options(self._engine, options, network))
+        ports = published.of_options(self._engine, options, network)
+        spec = spec.replace(ports=ports, secrets=self._secrets(options))
         if spec.user_namespace.mode == "auto":
             from pypod.engine.session import auto_ids
 

@@ -59,6 +59,13 @@ class Engine(Context):
 
         return Networks(self)
 
+    @property
+    def secrets(self) -> types.Secrets:
+        """The secrets: create, get, list, exists."""
+        from pypod.api.secrets import Secrets
+
+        return Secrets(self)
+
     def events(
         self,
         since: int | None = None,

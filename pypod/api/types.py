@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pypod.api.options.pod import NewPodOptions as NewPodOptions
     from pypod.api.pod import Pod as Pod
     from pypod.api.pods import Pods as Pods
+    from pypod.api.secret import Secret as Secret
+    from pypod.api.secrets import Secrets as Secrets
     from pypod.api.summaries import ContainerSummary as ContainerSummary
     from pypod.api.summaries import PodSummary as PodSummary
     from pypod.display.picture import Picture as Picture
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from pypod.model.port import Port as Port
     from pypod.model.process import ContainerProcess as ContainerProcess
     from pypod.model.progress import Progress as Progress
+    from pypod.model.secret import SecretSpec as SecretSpec
     from pypod.model.stats import Stats as Stats
     from pypod.network.interfaces import Interface as Interface
     from pypod.store.images import Named as Named
@@ -86,6 +89,8 @@ else:
             "CreatePodOptions": "pypod.api.options.pod",
             "NewPodOptions": "pypod.api.options.pod",
             "Pods": "pypod.api.pods",
+            "Secret": "pypod.api.secret",
+            "Secrets": "pypod.api.secrets",
             "ContainerSummary": "pypod.api.summaries",
             "PodSummary": "pypod.api.summaries",
             "Picture": "pypod.display.picture",
@@ -120,6 +125,7 @@ else:
             "Port": "pypod.model.port",
             "ContainerProcess": "pypod.model.process",
             "Progress": "pypod.model.progress",
+            "SecretSpec": "pypod.model.secret",
             "Stats": "pypod.model.stats",
             "Interface": "pypod.network.interfaces",
             "Named": "pypod.store.images",

@@ -115,6 +115,14 @@ POD_VERBS: Verbs = {
     "unpause": ("containers.pause", "pod_unpause", "Unpause one or more pods"),
     "update": ("containers.update", "pod_update", "Update an existing pod"),
 }
+SECRET_VERBS: Verbs = {
+    "create": ("secrets.secret", "secret_create", "Create a new secret"),
+    "exists": ("secrets.secret", "secret_exists", "Check if a secret exists in local storage"),
+    "inspect": ("secrets.secret", "secret_inspect", "Inspect a secret"),
+    "list": ("secrets.list", "secret_ls", "List secrets"),
+    "ls": ("secrets.list", "secret_ls", "List secrets"),
+    "rm": ("secrets.secret", "secret_rm", "Remove one or more secrets"),
+}
 SYSTEM_VERBS: Verbs = {
     "check": ("system.system", "check", "Report what this host supports, and repair what a crash left behind"),
     "events": ("system.events", "events", "Show pypod events"),
@@ -165,6 +173,7 @@ GROUPS: dict[str, tuple[str, Verbs]] = {
     "network": ("Manage networks", NETWORK_VERBS),
     "ns": ("Show which namespaces are shared: pypod ns POD", NS_VERBS),
     "pod": ("Manage pods", POD_VERBS),
+    "secret": ("Manage secrets", SECRET_VERBS),
     "system": ("Manage pypod", SYSTEM_VERBS),
 }
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pypod.model.health import Healthcheck
     from pypod.model.limits import Limits
     from pypod.model.port import Port
+    from pypod.model.secret import SecretUse
 
 DEFAULT_SHM_BYTES = 65_536_000  # podman's 65536k, which counts in thousands
 DEFAULT_STOP_TIMEOUT_S = 10
@@ -95,6 +96,7 @@ class ContainerSpec(Value):
     dns_servers: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
+    secrets: tuple[SecretUse, ...] = ()
 
     def check(self) -> None:
         check_name(self.name)

@@ -25,6 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pypod.model.secret import SecretUse
+
 # Joined or created in the child; pid and user count before the clone, mnt and cgroup have operations of their own.
 _IN_CHILD = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 _PROPAGATIONS = {"private": MS_PRIVATE, "rprivate": MS_PRIVATE, "slave": MS_SLAVE, "rslave": MS_SLAVE}
@@ -77,7 +79,8 @@ class Surroundings(Value):
     ``seccomp`` is the program compiled from ``linux.seccomp``, once, and cached. ``filled`` are the targets of volumes
     that get a copy of the root's content there. ``maps`` are the user and group id maps of a user namespace, ``ids``
     its root and ``ids_outside`` the same ids in the parent namespace. Files in the directories ``mapped`` have its ids
-    on disk, too. ``keep_groups``: the parent namespace does not allow changes of the supplementary groups.
+    on disk, too. ``keep_groups``: the parent namespace does not allow changes of the supplementary groups. ``secrets``
+    have the host path of each one's content.
     """
 
     root: Root = Root()
@@ -97,6 +100,7 @@ class Surroundings(Value):
     ids_outside: tuple[int, int] = (0, 0)
     mapped: tuple[str, ...] = ()
     keep_groups: bool = False
+    secrets: tuple[tuple[str, SecretUse], ...] = ()
     copies: str = ""  # directory for copies of files of a root that must not be written to
 
 
@@ -109,6 +113,7 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
         *begin(kinds, config, around),
         *_mounts(config, around),
         *_devices(config),
+        *_secrets(config, around),
         *around.network,
         *_account(config, around),
         *[Op("sysctl", key.replace(".", "/"), value) for key, value in config["linux"]["sysctl"].items()],
@@ -133,6 +138,7 @@ def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> lis
         Op("clone", _flags(kinds), around.born_in),
         *after,
         *_join_files(around),
+        *opened(config, around),
         *_own_group(kinds),  # after the group is joined: the root of a cgroup namespace is its creator's cgroup
         *_names(kinds, config),
         Op("keyring", around.keyring),
@@ -157,6 +163,7 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
         *before,
         Op("clone", 0, around.born_in),
         *_join_files(around),
+        *opened(config, around),
         *after,
         Op("unshare", CLONE_NEWNS),
         Op("propagation", MS_REC | MS_SLAVE),
@@ -250,7 +257,25 @@ def bound(path: str, target: str) -> tuple[Op, ...]:
 
 
 def _binds(config: dict[str, Any]) -> list[dict[str, Any]]:
-    return [mount for mount in config["mounts"] if mount["type"] == "bind"]
+    return [mount for mount in config.get("mounts", ()) if mount["type"] == "bind"]
+
+
+def opened(config: dict[str, Any], around: Surroundings) -> list[Op]:
+    """Return the operations that open the secrets, with the original privileges and in the host's mount namespace."""
+    return [Op("open_file", slot, path) for slot, path, _ in _numbered(config, around)]
+
+
+def _numbered(config: dict[str, Any], around: Surroundings) -> list[tuple[int, str, SecretUse]]:
+    first = 1 + len(_binds(config))
+    return [(first + number, path, use) for number, (path, use) in enumerate(around.secrets)]
+
+
+def _secrets(config: dict[str, Any], around: Surroundings) -> list[Op]:
+    return [
+        Op("secret", slot, use.target, use.uid, use.gid, use.mode)
+        for slot, _, use in _numbered(config, around)
+        if use.is_file
+    ]
 
 
 def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
@@ -316,6 +341,7 @@ def _prepared(config: dict[str, Any], around: Surroundings) -> list[Op]:
         Op("umask", oct(process["user"]["umask"]).replace("0o", "0")),
         Op("working_directory", process["cwd"], int(around.create_cwd)),
         Op("environment", *process["env"]),
+        *[Op("secret_variable", slot, use.target) for slot, _, use in _numbered(config, around) if not use.is_file],
     ]
 
 

@@ -182,8 +182,11 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
     # /etc/hosts stays above a volume on /etc; these would only leave a directory in the volume
     without = tuple(path for volume, path in _LEFT_OUT.items() if volume in replaced)
     kept = [m for m in mounts if m["destination"] not in replaced and not m["destination"].startswith(without)]
+    secrets = []
+    if any(use.is_file for use in spec.secrets):
+        secrets = [_mount("/run/secrets", "tmpfs", "tmpfs", ["nosuid", "nodev", "noexec", "mode=755"])]
     # parents before children, in whatever order they were given
-    return sorted(kept + asked, key=lambda mount: mount["destination"].count("/"))
+    return sorted(kept + asked + secrets, key=lambda mount: mount["destination"].count("/"))
 
 
 # File systems that only the owner of a namespace may mount, and its kind. mqueue is left out instead.

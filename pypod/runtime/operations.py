@@ -195,6 +195,21 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         "use the network namespace of process {PID} as the host's",
         "setns(2)",
     ),
+    "open_file": (74, "ns", "SLOT PATH", "open {PATH} of the host, as number {SLOT}", "open(2)"),
+    "secret": (
+        75,
+        "nsnnn",
+        "SLOT TARGET UID GID FILE_MODE",
+        "copy number {SLOT} to {TARGET}, for user {UID} and group {GID} with mode {FILE_MODE}",
+        "sendfile(2)",
+    ),
+    "secret_variable": (
+        76,
+        "ns",
+        "SLOT NAME",
+        "set the environment variable {NAME} to the content of number {SLOT}",
+        "environ(7)",
+    ),
     "root_fuse": (78, "s", "TARGET", "mount the root file system that a program serves on {TARGET}", "mount(2)"),
     "serve_root": (79, "", "", "hand the root file system to the supervisor, for the mount program", "unix(7)"),
     "own_ids": (

@@ -185,6 +185,7 @@ _SHOWN: dict[str, Callable[[Argument], str]] = {
     "BOUNDING": _capabilities,
     "EFFECTIVE": _capabilities,
     "ADDRESS": _address,
+    "FILE_MODE": lambda argument: f"{int(argument):04o}",
     "UID_MAP": _map,
     "GID_MAP": _map,
 }

@@ -31,6 +31,16 @@ def volumes(database: Database) -> set[str]:
     return {volume for (volume,) in database.read("SELECT DISTINCT volume FROM container_volumes")}
 
 
+def secrets_of(database: Database, container_ids: Iterable[str]) -> set[str]:
+    """Return the ids of the secrets that some containers use."""
+    with database.transaction(write=False) as connection:
+        return {
+            secret
+            for one in container_ids
+            for (secret,) in connection.execute("SELECT secret FROM container_secrets WHERE container_id = ?", (one,))
+        }
+
+
 def volumes_only_of(database: Database, container_ids: Iterable[str]) -> list[str]:
     """Return the anonymous volumes, sorted, that only these containers use."""
     going = set(container_ids)

@@ -131,6 +131,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             DELETE FROM container_volumes WHERE container_id = old.id;
             END""",
     ),
+    (
+        "CREATE TABLE secrets (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, spec TEXT NOT NULL) WITHOUT ROWID",
+        """CREATE TABLE container_secrets (
+            container_id TEXT NOT NULL, secret TEXT NOT NULL, PRIMARY KEY (container_id, secret)) WITHOUT ROWID""",
+        "CREATE INDEX containers_of_secret ON container_secrets (secret)",
+        """CREATE TRIGGER container_comes_with_secrets AFTER INSERT ON containers
+            WHEN instr(new.spec, '"secret_id"') AND json_valid(new.spec) BEGIN
+            INSERT OR IGNORE INTO container_secrets SELECT new.id, json_extract(value, '$.secret_id')
+                FROM json_each(new.spec, '$.secrets')
+                WHERE CASE type WHEN 'object' THEN json_type(value, '$.secret_id') END = 'text';
+            END""",
+        """CREATE TRIGGER container_goes_with_secrets AFTER DELETE ON containers BEGIN
+            DELETE FROM container_secrets WHERE container_id = old.id;
+            END""",
+    ),
 )
 
 

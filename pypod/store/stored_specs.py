@@ -85,6 +85,10 @@ def container_spec(record: ContainerRecord) -> ContainerSpec:
 
     classes: dict[str, type[Value]] = dict.fromkeys(("net", "pid", "ipc", "uts", "cgroup", "user_namespace"), Mode)
     classes |= {"mounts": Mount, "ulimits": Ulimit, "healthcheck": Healthcheck, "ports": Port, "limits": Limits}
+    if '"secret_id"' in record.spec_json:
+        from pypod.model.secret import SecretUse
+
+        classes["secrets"] = SecretUse
     return parse_value(ContainerSpec, record.id, record.spec_json, classes)
 
 

@@ -20,7 +20,7 @@ ROOMS = {
     ),
     "api": ("", "options"),
     "cli": (
-        *("go", "render", "flags", "system", "namespaces", "images", "networks"),
+        *("go", "render", "flags", "system", "namespaces", "images", "networks", "secrets"),
         *("pods", "containers", ""),
     ),
     "model": ("", "images", "options"),

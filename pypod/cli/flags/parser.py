@@ -31,9 +31,10 @@ class UsageError(PypodError):
 class Flag(Value):
     """One flag in a command's table.
 
-    ``kind`` is bool, int, uint, float, string, strings (split at commas, repeatable) or stringArray (repeatable, not
-    split). ``aliases`` are accepted and never shown. ``default`` None means the zero value of the kind. ``choices``
-    restricts a string. With ``implied`` the value is optional: it follows ``=`` or the short letter, or is ``implied``.
+    ``kind`` is bool, int, uint, float, string, strings (split at commas, repeatable), stringToString (the same, of
+    KEY=VALUE) or stringArray (repeatable, not split). ``aliases`` are accepted and never shown. ``default`` None means
+    the zero value of the kind. ``choices`` restricts a string. With ``implied`` the value is optional: it follows ``=``
+    or the short letter, or is ``implied``.
     """
 
     name: str
@@ -270,6 +271,8 @@ def _option_lines(flags: list[Flag]) -> list[str]:
 
 def _default_text(flag: Flag) -> str:
     value = flag.value
+    if flag.kind == "stringToString":
+        return " (default [])"
     if value == ZEROS[flag.kind]:
         return ""
     if isinstance(value, list):

@@ -95,6 +95,15 @@ def _of_go(function: str) -> Callable[[str], FlagValue]:
     return convert
 
 
+def parse_pairs(text: str) -> list[str]:
+    """Return comma-separated KEY=VALUE words. Raises ValueError with pflag's message."""
+    words = [text] if text.count("=") == 1 else split_csv(text)
+    for word in words:
+        if "=" not in word:
+            raise ValueError(f"{word} must be formatted as key=value")
+    return words
+
+
 CONVERTERS: dict[str, Callable[[str], FlagValue]] = {
     "bool": _of_go("parse_bool"),
     "float": _of_go("parse_float"),
@@ -102,6 +111,7 @@ CONVERTERS: dict[str, Callable[[str], FlagValue]] = {
     "ip": parse_ip,
     "string": str,
     "stringArray": lambda text: [text],
+    "stringToString": parse_pairs,
     "strings": split_csv,
     "uint": _of_go("parse_uint"),
 }
@@ -114,6 +124,7 @@ ZEROS: dict[str, FlagValue] = {
     "ip": "",
     "string": "",
     "stringArray": [],
+    "stringToString": [],
     "strings": [],
     "uint": 0,
 }

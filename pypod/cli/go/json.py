@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["encode", "json_text"]
+__all__ = ["encode", "json_text", "plain"]
 
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), 0x2028, 0x2029)}
 _ESCAPES |= {ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
@@ -77,21 +77,22 @@ class _Encoder:
 def json_text(value: object) -> str:
     """Return ``value`` as JSON, or "" when it has no JSON form: podman drops the encoder's error."""
     try:
-        return encode(_plain(value))
+        return encode(plain(value))
     except ValueError:
         return ""
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """Return ``value`` with times as text, and None for nil lists and maps."""
     if isinstance(value, NilMap | NilList):
         return None
     if isinstance(value, Moment):
         return str(value.rfc3339)
     if isinstance(value, Struct):
-        return Struct((key, _plain(item)) for key, item in value.items())
+        return Struct((key, plain(item)) for key, item in value.items())
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _number(value: float) -> str:

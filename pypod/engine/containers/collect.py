@@ -89,6 +89,7 @@ def repair(context: Context) -> list[str]:
     """Restore records that the store has lost, remove whatever a crash left; return messages about what was done."""
     from pypod.engine.images.removal import sweep
     from pypod.engine.networks import name_service, network_repair
+    from pypod.engine.storage import secrets
 
     left_there = trash.left_behind(context)  # before we move anything there ourselves
     done = recovery.bring_back(context)
@@ -97,7 +98,7 @@ def repair(context: Context) -> list[str]:
         with Lock(path) as lock, lock:  # its removal may be under way
             trash.discard(context, [path])
         done.append(f"removed {path}")
-    done += [f"removed {path}" for path in sweep(context)]
+    done += [f"removed {path}" for path in (*sweep(context), *secrets.sweep(context))]
     done += network_repair.repair(context)
     done += [f"removed {path}" for path in name_service.remove_left_behind(context)]
     if rubbish := trash.contents(context):

@@ -12,7 +12,7 @@ from pypod.engine.storage import volumes
 from pypod.errors import StoreError
 from pypod.kernel.cgroups.driver import container_path
 from pypod.model.pod import PodState, pod_status
-from pypod.store import records
+from pypod.store import dependencies, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +64,10 @@ def _remove_locked(context: Context, record: PodRecord, timeout_s: float | None)
         attachments.detach(context, one.id)
     directories = [*(context.layout.container(one.id) for one in everyone), context.layout.pod(record.id)]
     directories += volumes.only_of(context, everyone)
+    secrets = dependencies.secrets_of(context.database, [one.id for one in everyone])
     kept_records.forget(context, [one.id for one in everyone])
     stopping.forget(context, lambda: records.remove_pod(context.database, record), directories)
+    stopping.delete_unneeded(context, secrets)
     announce.pod(context, announce.REMOVE, record, everyone)
 
 

@@ -66,6 +66,11 @@ class Layout:
         return f"{self.root}/volumes"
 
     @property
+    def secrets(self) -> str:
+        """The content of secrets, each in a file named by its id, which only the owner of the storage can read."""
+        return f"{self.root}/secrets"
+
+    @property
     def images(self) -> str:
         """The contents of images. Adding to it takes a shared lock; deleting what is unused takes an exclusive one."""
         return f"{self.root}/images"

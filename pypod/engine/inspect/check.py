@@ -172,9 +172,9 @@ def _left_behind(context: Context) -> list[str]:
     from pypod.engine.containers import collect
     from pypod.engine.images.removal import leftovers
     from pypod.engine.networks import name_service, network_repair
-    from pypod.engine.storage import trash
+    from pypod.engine.storage import secrets, trash
 
-    left = (*collect.orphans(context), *leftovers(context), *trash.left_behind(context))
+    left = (*collect.orphans(context), *leftovers(context), *secrets.orphans(context), *trash.left_behind(context))
     lines = [f"left behind: {path}" for path in (*left, *name_service.left_behind(context))]
     return [*lines, *(f"amiss: {words}" for words in network_repair.amiss(context))]
 

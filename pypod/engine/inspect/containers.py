@@ -215,6 +215,11 @@ def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, i
         "StopTimeout": spec.stop_timeout_s,
     }
     found = form.fill(form.CONFIG, values)
+    files = [use for use in spec.secrets if use.is_file]
+    if files:  # omitted by podman otherwise; secrets that are variables do not appear
+        found["Secrets"] = [
+            {"Name": use.name, "ID": use.secret_id, "UID": use.uid, "GID": use.gid, "Mode": use.mode} for use in files
+        ]
     if spec.healthcheck is not None:  # omitted by podman otherwise
         found["Healthcheck"] = _healthcheck(spec.healthcheck)
     if spec.exposed_ports:  # as in podman since version 5

@@ -13,7 +13,7 @@ from pypod.kernel.abi import CLONE_NEWPID, CLONE_NEWUSER, NAMESPACES
 from pypod.kernel.capabilities import bounding_set
 from pypod.model.namespace import HOST
 from pypod.model.value import Value
-from pypod.runtime.compiler import Surroundings, oom_score, plan, process_ops
+from pypod.runtime.compiler import Surroundings, oom_score, opened, plan, process_ops
 from pypod.runtime.oci_process import assigned, capability_sets, group_annotations, rlimits, user_of, variables
 from pypod.runtime.ops import Op
 from pypod.store import records
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pypod.engine.lifecycle.steps import Step
     from pypod.engine.session.session import Session
     from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.model.secret import SecretUse
     from pypod.runtime.launcher import Launched
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord
@@ -77,7 +78,7 @@ class Exec(Value):
     def plan(self) -> Plan:
         """Return the plan of the launcher and of the process that it creates."""
         context, record, state, container = self.context, self.record, self.state, self.container
-        cgroups, config = context.cgroups, self._configuration()
+        cgroups, config, around = context.cgroups, self._configuration(), self._surroundings()
         born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
         joined_trees = cgroups.present(record.cgroup)  # an update may have added some
         inodes = context.proc.namespaces(state.pid) or {} if context.rootless else {}
@@ -94,9 +95,10 @@ class Exec(Value):
             [
                 Op("clone", 0, born_in),
                 *[Op("join_group", path) for path in cgroups.join_files(record.cgroup, joined_trees)],
+                *opened(config, around),
                 Op("join", state.pid, state.start_time, joined),
                 *([Op("console", 0)] if self.asked.terminal else []),
-                *process_ops(config, self._surroundings()),
+                *process_ops(config, around),
             ],
         )
 
@@ -107,7 +109,18 @@ class Exec(Value):
             seccomp=seccomp,
             seccomp_flags=flags,
             keep_groups=self.session is not None and self.session.has_one_id,
+            secrets=self._secrets(),
         )
+
+    def _secrets(self) -> tuple[tuple[str, SecretUse], ...]:
+        """Return the secrets that are variables, each with the path of its content."""
+        if not self.container.secrets:
+            return ()
+        from pypod.engine.storage import secrets
+
+        found = secrets.with_paths(self.context, self.container)
+        asked = dict(self.asked.environment)
+        return tuple((path, use) for path, use in found if not use.is_file and use.target not in asked)
 
     def _configuration(self) -> dict[str, Any]:
         """Return the part of an OCI configuration that describes the process."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pypod.engine.lifecycle.start import Start
     from pypod.engine.networks.attachments import Attachment
     from pypod.model.container import ContainerSpec
+    from pypod.model.secret import SecretUse
     from pypod.runtime.compiler import Root
     from pypod.runtime.ops import Plan
 
@@ -121,7 +122,16 @@ def _surroundings(
         ids_outside=(idmap.outside(maps[0], ids[0]), idmap.outside(maps[1], ids[1])) if maps else ids,
         mapped=_mapped(context, spec, maps),
         keep_groups=start.session is not None and start.session.has_one_id,
+        secrets=_secrets(context, spec),
     )
+
+
+def _secrets(context: Context, spec: ContainerSpec) -> tuple[tuple[str, SecretUse], ...]:
+    if not spec.secrets:
+        return ()
+    from pypod.engine.storage import secrets
+
+    return secrets.with_paths(context, spec)
 
 
 def _settings(start: Start, tracked: str) -> list[Op]:

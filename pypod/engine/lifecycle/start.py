@@ -102,6 +102,10 @@ class Start(Value):
         maps = id_maps.maps_for(context, spec)
         root = overlay.root_status(context.layout, spec)
         _require_sources(spec)
+        if spec.secrets:
+            from pypod.engine.storage import secrets
+
+            secrets.require_content(context, spec)
         joins, infra = joining.joins(context, spec, pod, infra)
         return cls(
             context=context,

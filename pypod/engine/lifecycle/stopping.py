@@ -17,7 +17,7 @@ from pypod.errors import DeadlineExceeded, StoreError, Unsupported, WrongState
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL, SIGTERM
 from pypod.model.container import DEFAULT_STOP_TIMEOUT_S
-from pypod.store import records
+from pypod.store import dependencies, records
 from pypod.store.failures import wants_space
 
 TYPE_CHECKING = False
@@ -208,9 +208,19 @@ def remove(context: Context, record: ContainerRecord, *, force: bool = False, ti
             groups.clear(context, record.cgroup)
             attachments.detach(context, record.id)
             gone = volumes.only_of(context, [record])
+            secrets = dependencies.secrets_of(context.database, [record.id])
             kept_records.forget(context, [record.id])
             forget(context, lambda: records.remove_container(context.database, record), [directory, *gone])
+            delete_unneeded(context, secrets)
             announce.container(context, announce.REMOVE, record)
+
+
+def delete_unneeded(context: Context, secrets: Iterable[str]) -> None:
+    """Delete the content of those of some secrets that were removed while the containers just removed used them."""
+    if secrets:
+        from pypod.engine.storage.secrets import delete_unneeded
+
+        delete_unneeded(context, secrets)
 
 
 def _require_ended(context: Context, record: ContainerRecord, *, force: bool) -> None:

@@ -12,6 +12,7 @@ from pypod.model.options.classes import field, frozen
 from pypod.model.options.fields import NONE_GIVEN, about
 from pypod.model.options.limits import SIZE, LimitOptions
 from pypod.model.options.network import NetworkOptions, UserNamespaceOptions
+from pypod.model.secret import SecretUse
 
 
 @frozen(kw_only=True)
@@ -94,6 +95,15 @@ class ContainerOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
         default=(),
         converter=read.mounts,
         metadata=about("Attach a filesystem mount to the container", flag="mount", kind="stringArray"),
+    )
+    secrets: Sequence[SecretUse] = field(
+        default=(),
+        converter=read.secrets,
+        metadata=about(
+            "Give the container access to a secret: NAME[,type=mount|env][,target=][,uid=][,gid=][,mode=]",
+            flag="secret",
+            kind="stringArray",
+        ),
     )
     tmpfs: Sequence[str] = field(
         default=(),

@@ -14,6 +14,7 @@ from _collections_abc import Iterable, Mapping, Sequence
 from pypod.model.health import Healthcheck
 from pypod.model.mount import Mount
 from pypod.model.port import Port, parse_ports
+from pypod.model.secret import SecretUse, parse_use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -215,6 +216,11 @@ def mounts(value: Sequence[Mount]) -> tuple[Mount, ...]:
     if not all(isinstance(one, Mount) for one in found):
         raise Unfit("a list of pypod.Mount")
     return found
+
+
+def secrets(value: Sequence[str]) -> tuple[SecretUse, ...]:
+    """Accept strings in podman's notation, and what they were parsed to."""
+    return tuple(parse_use(text(one)) if not isinstance(one, SecretUse) else one for one in _items(value))
 
 
 def healthcheck(value: Healthcheck | None) -> Healthcheck | None:

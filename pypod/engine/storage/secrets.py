@@ -1,0 +1,171 @@
+"""The content of secrets: a file each, readable only by their owner, kept until no container uses it.
+
+A container keeps the content that a secret had when the container was created, whether it is replaced or removed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.locks import EXCLUSIVE, SHARED, Lock
+from pypod.errors import InvalidSpec, NoSuchSecret, SystemFailure, Unsupported
+from pypod.model.ids import new_id
+from pypod.model.secret import BYTES_LIMIT, FILE_DRIVER, ID_DIGITS, SecretSpec, check_content, is_secret_id
+from pypod.store import secrets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pypod.engine.core.context import Context
+    from pypod.model.container import ContainerSpec
+    from pypod.model.secret import SecretUse
+
+_OTHER_DRIVERS = ("pass", "shell")
+
+
+def create(
+    context: Context,
+    name: str,
+    content: bytes,
+    *,
+    driver: str = FILE_DRIVER,
+    options: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    replace: bool = False,
+) -> SecretSpec:
+    """Store a secret; see ``Secrets.create``."""
+    if driver in _OTHER_DRIVERS:
+        raise Unsupported("--driver", f"the secret driver {driver} is not available", hint="use the driver file")
+    if driver != FILE_DRIVER:
+        raise InvalidSpec("--driver", "invalid driver")
+    now_ns = time.time_ns()
+    own = {"path": context.layout.secrets, **(options or {})}
+    spec = SecretSpec(
+        id=new_id()[:ID_DIGITS],
+        name=name,
+        created_ns=now_ns,
+        updated_ns=now_ns,
+        driver=driver,
+        options=tuple(sorted(own.items())),
+        labels=tuple(sorted((labels or {}).items())),
+    )
+    check_content(content)
+    with Boundary(f"create secret {name}"), Lock(context.layout.secrets, SHARED) as lock, lock:
+        _write(context, spec.id, content)
+        try:
+            with context.database.transaction() as connection, connection:
+                unused = ""
+                before = _existing(context, name) if replace else None
+                if before is not None:
+                    spec = spec.replace(created_ns=before.created_ns)
+                    unused = before.id if secrets.remove(connection, before.id) else ""
+                secrets.add(connection, spec)
+        except BaseException:
+            _unlink(context, spec.id)
+            raise
+        _unlink(context, unused)
+    return spec
+
+
+def _existing(context: Context, name: str) -> SecretSpec | None:
+    try:
+        found = secrets.find(context.database, name)
+    except NoSuchSecret:
+        return None
+    return found if found.name == name else None
+
+
+def _write(context: Context, identifier: str, content: bytes) -> None:
+    from pypod.images.new_file import write_file
+
+    fd = os.open(context.layout.secrets, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        write_file(fd, identifier, [content], 0o600)
+    finally:
+        os.close(fd)
+
+
+def _unlink(context: Context, identifier: str) -> None:
+    if is_secret_id(identifier):
+        try:
+            os.unlink(path(context, identifier))
+        except FileNotFoundError:
+            return
+
+
+def path(context: Context, identifier: str) -> str:
+    """Return the path of a secret's content."""
+    return f"{context.layout.secrets}/{identifier}"
+
+
+def content_of(context: Context, spec: SecretSpec) -> bytes:
+    """Return the content of a secret. Raises SystemFailure when its file is gone."""
+    with Boundary(f"read secret {spec.name}"):
+        fd = os.open(path(context, spec.id), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:
+            return file.read(BYTES_LIMIT)
+
+
+def remove(context: Context, spec: SecretSpec) -> None:
+    """Remove a secret; containers that use it keep its content."""
+    with Boundary(f"remove secret {spec.name}"):
+        with context.database.transaction() as connection, connection:
+            is_unused = secrets.remove(connection, spec.id)
+        if is_unused:
+            _unlink(context, spec.id)
+
+
+def resolved(context: Context, uses: Iterable[SecretUse]) -> tuple[SecretUse, ...]:
+    """Return uses with the ids of the secrets that they name; of two with the same target the later one counts.
+
+    Raises NoSuchSecret, AmbiguousName, InvalidSpec.
+    """
+    found: dict[tuple[bool, str], SecretUse] = {}
+    for asked in uses:
+        use = asked.of(secrets.find(context.database, asked.name))
+        found.pop((use.is_file, use.target), None)
+        found[use.is_file, use.target] = use
+    return tuple(found.values())
+
+
+def with_paths(context: Context, spec: ContainerSpec) -> tuple[tuple[str, SecretUse], ...]:
+    """Return the secrets of a container with the path of each one's content."""
+    return tuple((path(context, use.secret_id), use) for use in spec.secrets if is_secret_id(use.secret_id))
+
+
+def require_content(context: Context, spec: ContainerSpec) -> None:
+    """Raise SystemFailure when the content of one of a container's secrets is missing."""
+    for file, use in with_paths(context, spec):
+        if not os.path.lexists(file):
+            what = f"the content of secret {use.name} is missing: {file}"
+            raise SystemFailure("read a secret", 2, what, hint="create the secret and the container again")
+
+
+def delete_unneeded(context: Context, identifiers: Iterable[str]) -> None:
+    """Delete the content of those of some secrets that neither exist nor are used any more."""
+    for identifier in secrets.unneeded(context.database, identifiers):
+        _unlink(context, identifier)
+
+
+def orphans(context: Context) -> list[str]:
+    """Return the files of secrets that neither exist nor are used: a crash left them."""
+    try:
+        there = sorted(os.listdir(context.layout.secrets))
+    except FileNotFoundError:
+        return []
+    known = secrets.needed(context.database)
+    return [path(context, name) for name in there if name not in known]
+
+
+def sweep(context: Context) -> list[str]:
+    """Delete the files that a crash left; return their paths."""
+    if not os.path.isdir(context.layout.secrets):
+        return []
+    with Lock(context.layout.secrets, EXCLUSIVE) as lock, lock:
+        found = orphans(context)
+        for file in found:
+            os.unlink(file)
+    return found
