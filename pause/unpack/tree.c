@@ -90,7 +90,7 @@ void tree_open(bool in_user_namespace)
 		opaque_attribute = "user.overlay.opaque";
 	int root = openat(AT_FDCWD, ".", OPEN_DIRECTORY);
 
-	if (root < 0 || fstat(root, &status) < 0 || fchmod(root, 0755) < 0)
+	if (root < 0 || fstat(root, &status) < 0 || fchmod(root, 0555) < 0)
 		broken("openat");
 	root_inode = status.st_ino;
 	remember("", root, IMPLIED, (struct timespec){ 0 });

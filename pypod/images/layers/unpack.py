@@ -42,7 +42,8 @@ class Unpacked(Value):
     """An unpacked layer.
 
     ``implied`` are the directories that have no entry in the layer, ``.`` being its root: they are created for root
-    with mode 0755. ``whitening`` are those that hold whiteouts. ``fit_to_lowers`` makes both fit the layers below.
+    with mode 0755, the layer's root itself with 0555 as in podman. ``whitening`` are those that hold whiteouts.
+    ``fit_to_lowers`` makes both fit the layers below.
     ``stands_in``: its whiteouts are represented by sockets, since device nodes cannot be created there. It must be
     merged with the layers below. ``root_is_opaque``: the layer hides all layers below. overlayfs ignores the mark on
     the root: leave them out.
@@ -69,7 +70,7 @@ def unpack(
     limit_bytes: int = LAYER_BYTES_LIMIT,
     owners: Owners | None = None,
 ) -> Unpacked:
-    """Unpack a layer into an empty directory, which becomes its root: mode 0755 unless the layer sets it.
+    """Unpack a layer into an empty directory, which becomes its root: mode 0555 unless the layer sets it.
 
     ``pieces`` are its bytes as stored, compressed or not, each a few MB at most. ``digest`` and ``size`` are the
     manifest's for them, ``diff_id`` is the configuration's for the tar in them; empty (and -1) means unknown.
