@@ -212,11 +212,20 @@ class Image(StoredImage):
         fd: int = -1,
         tags: Sequence[str] = (),
         compress: bool = False,
+        uncompressed: bool = False,
         progress: Callable[[types.Progress], None] | None = None,
     ) -> None:
         """Save it to an archive or a directory; see ``Images.save``."""
-        ref = self._used_name or self.id
-        self._engine.images.save(ref, path, format=format, fd=fd, tags=tags, compress=compress, progress=progress)
+        self._engine.images.save(
+            self._used_name or self.id,
+            path,
+            format=format,
+            fd=fd,
+            tags=tags,
+            compress=compress,
+            uncompressed=uncompressed,
+            progress=progress,
+        )
 
     def push(
         self,

@@ -165,14 +165,16 @@ class Images:
         fd: int = -1,
         tags: Sequence[str] = (),
         compress: bool = False,
+        uncompressed: bool = False,
         progress: Callable[[types.Progress], None] | None = None,
     ) -> None:
         """Save an image, or several in one docker archive, to a file or directory that ``load`` reads.
 
         ``format`` is docker-archive, oci-archive, docker-dir or oci-dir. Layers are written as they are stored, except
         in a docker archive, where they are uncompressed; an OCI image keeps its digest in the OCI formats. Each image
-        gets the name by which ``refs`` refers to it, and the ``tags``. ``compress`` compresses uncompressed layers.
-        With ``fd`` an archive is written to that descriptor, and ``path`` is only its name in errors.
+        gets the name by which ``refs`` refers to it, and the ``tags``. ``compress`` compresses uncompressed layers,
+        ``uncompressed`` decompresses all. With ``fd`` an archive is written to that descriptor, and ``path`` is only
+        its name in errors.
 
         Raises NoSuchImage, InvalidSpec, SystemFailure; then no archive was created.
         """
@@ -182,7 +184,8 @@ class Images:
         found = [self.get(ref) for ref in ([refs] if isinstance(refs, str) else refs)]
         extra = [full_name(tag) for tag in tags]
         names = [[*extra, *one.tagged_names()] for one in found]
-        save(found, path, format, fd=fd, names=names, compress=compress, progress=progress)
+        kinds = {"compress": compress, "uncompressed": uncompressed}
+        save(found, path, format, fd=fd, names=names, progress=progress, **kinds)
         for one in found:
             announce.image(self._engine, announce.SAVE, one.id, path)
 

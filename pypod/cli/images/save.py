@@ -104,7 +104,14 @@ def run_save(options: Parsed, root: str | None) -> int:
     with Engine(root) as engine, Telling(quiet=options["quiet"] or fd == _STDOUT, signed=False) as telling:
         try:
             engine.images.save(
-                images, path, format=form, fd=fd, tags=tags, compress=options["compress"], progress=telling
+                images,
+                path,
+                format=form,
+                fd=fd,
+                tags=tags,
+                compress=options["compress"],
+                uncompressed=options["uncompressed"],
+                progress=telling,
             )
         except SystemFailure as error:
             if fd == _STDOUT and isinstance(error.__cause__, BrokenPipeError):

@@ -82,6 +82,7 @@ def save(
     fd: int = -1,
     names: Sequence[Sequence[str]] = (),
     compress: bool = False,
+    uncompressed: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> None:
     """Write images to an archive or a directory; see ``Images.save``."""
@@ -93,7 +94,7 @@ def save(
     if len(images) > 1 and form != "docker-archive":
         raise InvalidSpec("--format", f'unsupported format "{form}" for saving multiple images (only docker-archive)')
     family = {"oci": OCI, "docker": V2S2}[form.partition("-")[0]]
-    wanted = copying.Form(family=family, compress_plain=compress)
+    wanted = copying.Form(family=family, compress_plain=compress, plain=uncompressed)
     chosen = [*names] or [() for _ in images]
     with Boundary(f"write {path}"), _destination(form, path, fd, chosen[0]) as destination:
         for number, (image, own) in enumerate(zip(images, chosen, strict=True)):

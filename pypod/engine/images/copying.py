@@ -38,12 +38,14 @@ class Form(Value):
     """The form that an image takes at its destination.
 
     ``family`` None: as stored. ``compression`` of layers: ``gzip`` or ``zstd`` for all, empty to keep each layer's own;
-    ``compress_plain``: uncompressed layers get gzip. ``workers`` is how many blobs are sent at a time.
+    ``compress_plain``: uncompressed layers get gzip; ``plain``: all are decompressed. ``workers`` is how many blobs are
+    sent at a time.
     """
 
     family: Family | None = None
     compression: str = ""
     compress_plain: bool = False
+    plain: bool = False
     workers: int = 1
 
 
@@ -122,12 +124,13 @@ class _Copy:
     def _layer(self, descriptor: Descriptor) -> tuple[Descriptor, str]:
         from pypod.images.layers.compression import kind_of
 
-        if self._family is family_of(self._manifest) and not (self._form.compression or self._form.compress_plain):
+        form = self._form
+        if self._family is family_of(self._manifest) and not (form.compression or form.compress_plain or form.plain):
             self._send(descriptor, self._stored(descriptor))
             return descriptor, ""
         with closing(self._source.blob(descriptor)) as pieces:  # type: ignore[type-var]
             has = kind_of(next(pieces, b"")[:_MAGIC_BYTES])
-        wanted = self._form.compression or ("gzip" if self._form.compress_plain and not has else has)
+        wanted = "" if form.plain else form.compression or ("gzip" if form.compress_plain and not has else has)
         if wanted not in dict(self._family.layers):
             wanted = "gzip"
         if wanted == has:
