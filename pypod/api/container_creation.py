@@ -137,7 +137,8 @@ class Creation:
     def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
         """Refer to the containers whose namespaces it joins by id: a name may pass to another container.
 
-        Raises NoSuchContainer, and InvalidSpec for a namespace's path that does not exist.
+        Raises NoSuchContainer, and InvalidSpec for a namespace's path that does not exist, or an IPC namespace that its
+        container keeps to itself.
         """
         if any(spec.namespace(kind).mode == "ns" for kind in JOINABLE):
             from pypod.engine.lifecycle.joining import require_paths
@@ -145,10 +146,18 @@ class Creation:
             require_paths(spec)
         joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
         found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
+        if "ipc" in joined:
+            self._require_shareable(found[joined["ipc"].target])
         fields = {"user": "user_namespace"}
         return spec.replace(
             **{fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()}
         )
+
+    def _require_shareable(self, record: ContainerRecord) -> None:
+        if record.kind == records.CONTAINER and self._engine.container_spec(record).ipc_private:
+            message = f"joining IPC of container {record.id} is not allowed: non-shareable IPC"
+            hint = "(hint: use IpcMode:shareable for the donor container)"  # podman's
+            raise InvalidSpec("--ipc", f"{message} {hint}")
 
     def _add(self, record: ContainerRecord, spec: ContainerSpec, connections: Sequence[Connection]) -> types.Container:
         from pypod.api.container import Container

@@ -68,15 +68,19 @@ class ExecMethods(ContainerHandle):
         user: str = "",
         working_directory: str = "",
         privileged: bool = False,
-    ) -> None:
+    ) -> str:
         """Start a command in the container, detached: its streams are /dev/null, and it outlives this process.
+
+        Returns its id, which ``inspect`` lists in ExecIDs until the command has ended.
 
         >>> container.spawn(["sleep", "60"])                            # doctest: +SKIP
         """
         from pypod.engine.lifecycle import exec as execution
+        from pypod.engine.lifecycle.exec_ids import of_process
 
         spec = _exec_spec(command, environment, user, working_directory, privileged)
-        execution.start(self._engine, self.record(), spec, (-1, -1, -1), detach=True)
+        launched = execution.start(self._engine, self.record(), spec, (-1, -1, -1), detach=True)
+        return of_process(self.id, launched.process_pid, launched.start_time)
 
     def explain_exec(
         self,

@@ -88,6 +88,7 @@ class Creation:
                 limits=limited,
                 ports=ports,
                 shm_size_bytes=DEFAULT_SHM_BYTES if options.shm_size is None else options.shm_size,
+                create_command=tuple(options.create_command),
                 **in_user,
                 **of_network,
             )

@@ -91,9 +91,9 @@ def run(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except PypodError as error:
-        from pypod.cli.render.plain_text import tell
+        from pypod.cli.render.plain_text import tell_error
 
-        tell("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]))
+        tell_error(error)
         return error.exit_code if isinstance(error, LaunchFailed | PortInUse) else ENGINE_FAILED
 
 
@@ -133,6 +133,7 @@ def _dispatch(words: list[str]) -> int:
     command, function = load(row)
     command = command.replace(path=path)
     options = parse(command, rest)
+    options.line = ("pypod", *words)
     if options.help:
         print(usage(command), end="")
         return 0

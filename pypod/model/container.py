@@ -73,6 +73,7 @@ class ContainerSpec(Value):
     uts: Mode = PRIVATE
     cgroup: Mode = PRIVATE
     no_shm: bool = False
+    ipc_private: bool = False
     user_namespace: Mode = HOST
     uid_map: tuple[Range, ...] = ()
     gid_map: tuple[Range, ...] = ()
@@ -97,6 +98,7 @@ class ContainerSpec(Value):
     dns_options: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     secrets: tuple[SecretUse, ...] = ()
+    create_command: tuple[str, ...] = ()
 
     def check(self) -> None:
         check_name(self.name)

@@ -43,6 +43,7 @@ class PodSpec(Value):
     dns_options: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     no_hosts: bool = False
+    create_command: tuple[str, ...] = ()
 
     def check(self) -> None:
         check_name(self.name)

@@ -189,6 +189,12 @@ def stood_on(database: Database, identifier: str) -> list[ImageRecord]:
     return [image_of(row) for row in database.read(statement, (identifier,))]
 
 
+def digest_of(database: Database, identifier: str) -> str:
+    """Return the digest of an image's manifest, empty when it was removed."""
+    rows = database.read("SELECT manifest FROM images WHERE id = ?", (identifier,))
+    return str(rows[0][0]) if rows else ""
+
+
 def exists(database: Database, identifier: str) -> bool:
     """Return whether an image with this full id exists."""
     return bool(database.read("SELECT 1 FROM images WHERE id = ?", (identifier,)))

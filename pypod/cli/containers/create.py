@@ -42,6 +42,7 @@ def run_create(options: Parsed, root: str | None) -> int:
 def _as_pod(options: Parsed) -> Parsed:
     """Return the command line as parsed by ``pod create``. Raises UsageError for flags that only containers have."""
     parsed = Parsed(POD_CREATE)
+    parsed.line = options.line
     known = {flag.name: flag for flag in POD_CREATE.flags}
     for flag in options.command.flags:
         if not options.changed(flag.name):

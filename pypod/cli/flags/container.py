@@ -61,6 +61,7 @@ def container_options(options: Parsed) -> tuple[str, list[str], dict[str, Any]]:
         message = "--rootfs requires a directory" if options["rootfs"] else "an image or --rootfs is required"
         raise InvalidSpec("--rootfs" if options["rootfs"] else "IMAGE", message)
     found = options_given(ContainerOptions, options)
+    found["create_command"] = options.line
     if options["rootfs"]:
         found["rootfs"], word = _rootfs(image)
         found["overlay"], found["idmap"] = word == "O", word == "idmap"

@@ -83,13 +83,17 @@ class Command(Value):
 
 
 class Parsed:
-    """A parsed command line: ``parsed["name"]`` is the given value, or the default."""
+    """A parsed command line: ``parsed["name"]`` is the given value, or the default.
 
-    __slots__ = ("_flags", "_given", "command", "help", "positionals")
+    ``line`` has all words of the command line, also those before the command.
+    """
+
+    __slots__ = ("_flags", "_given", "command", "help", "line", "positionals")
 
     def __init__(self, command: Command) -> None:
         self.command = command
         self.help = False
+        self.line: tuple[str, ...] = ()
         self.positionals: list[str] = []
         self._flags = {flag.name: flag for flag in command.flags}
         self._given: dict[str, FlagValue] = {}

@@ -45,7 +45,7 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
         raise InvalidSpec("NAME", "cannot specify --name and NAME at the same time")
     # podman-pod-create(1): a pod that shares nothing has no infra, unless --infra asks for one
     infra = options["infra"] and (options.changed("infra") or options["share"] not in ("", "none"))
-    found = {**options_given(CreatePodOptions, options), "infra": infra}
+    found = {**options_given(CreatePodOptions, options), "infra": infra, "create_command": options.line}
     with Engine(root) as engine:
         if options["explain"]:
             print(engine.pods.explain_creation(infra=infra))

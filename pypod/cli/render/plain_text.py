@@ -34,6 +34,11 @@ def tell(text: str) -> None:
     sys.stderr.write(f"{escaped(text, but=_LAYOUT)}\n")
 
 
+def tell_error(error: BaseException) -> None:
+    """Write an error with its notes to stderr, in podman's form."""
+    tell("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]))
+
+
 class TerminalStream(io.TextIOWrapper):
     """A text stream to a terminal; only ``control`` writes control sequences."""
 

@@ -26,7 +26,15 @@ _NIL_MAPS = _MAPS | _SETS | {"CgroupConf", "Config"}
 _OMIT_EMPTY = {
     "NumContainers": frozenset(
         (
-            *("CgroupPath", "Containers", "InfraConfig", "InfraContainerID", "Labels", "SharedNamespaces"),
+            *(
+                "CgroupPath",
+                "Containers",
+                "CreateCommand",
+                "InfraConfig",
+                "InfraContainerID",
+                "Labels",
+                "SharedNamespaces",
+            ),
             *("blkio_weight", "blkio_weight_device", "cpu_period", "cpu_quota", "cpu_shares", "cpuset_cpus"),
             *("cpuset_mems", "device_read_bps", "device_write_bps", "memory_limit", "memory_swap"),
             *("device_read_iops", "device_write_iops", "memory_reservation", "pids_limit"),
@@ -34,7 +42,9 @@ _OMIT_EMPTY = {
     ),
     "pid_ns": frozenset(("cpu_period", "cpu_quota", "cpuset_cpus")),
     "OOMKilled": frozenset(("CgroupPath", "ConmonPid")),
-    "CgroupConf": frozenset(("Init",)),
+    "CgroupConf": frozenset(("IDMappings", "Init")),
+    "sdNotifyMode": frozenset(("CreateCommand",)),
+    "Test": frozenset(("Interval", "Retries", "StartPeriod", "Timeout")),
     "RootFS": frozenset(("HealthCheck",)),
     "ExposedPorts": frozenset(
         (
@@ -85,7 +95,7 @@ class _Formed(Struct):
 
 
 class _Inspected(_Formed):
-    """A struct whose id is also accessible as ID."""
+    """A struct whose id is also accessible as ID, and whose health as Healthcheck."""
 
     def __init__(self, form: dict[str, Any]) -> None:
         super().__init__((_GO_NAMES.get(str(key), str(key)), for_template(item, key)) for key, item in form.items())
@@ -94,7 +104,7 @@ class _Inspected(_Formed):
     def __missing__(self, key: str) -> Any:
         if key == "Networks" and "SandboxKey" in self:  # JSON omits an empty one
             return NilMap()
-        return self[{"ID": "Id"}[key]]
+        return self[{"ID": "Id", "Healthcheck": "Health"}[key]]
 
 
 class _Network(_Formed):

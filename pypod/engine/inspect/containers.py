@@ -6,14 +6,16 @@ import os
 
 from pypod.engine.core import observe
 from pypod.engine.inspect import form
+from pypod.engine.inspect.annotations import annotations_of
 from pypod.engine.inspect.networks import bindings, network_settings
+from pypod.engine.lifecycle import exec_ids
 from pypod.engine.storage import drivers, layers
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.ids import INFRA_IMAGE
 from pypod.model.moment import Timestamp
 from pypod.model.namespace import POD, PRIVATE, Mode
 from pypod.model.network_flags import NO_RESOLV_CONF
-from pypod.store import records, stored_specs
+from pypod.store import images, records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,15 +55,15 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
     # an unprivileged user has those that were added by name (runtime/compiler.py)
     effective = spec.capabilities if _is_root(spec.user) else spec.added_capabilities
     settings = network_settings(context, record, spec)
+    state = observe.container_state(directory, context.boot_id)
     values: dict[str, Any] = {
         "Id": record.id,
         "Created": Timestamp(record.created_ns),
         "Path": words[0],
         "Args": list(words[1:]),
-        "State": _state(
-            observe.container_state(directory, context.boot_id), cgroup_path(context, record.cgroup), spec, directory
-        ),
+        "State": _state(state, cgroup_path(context, record.cgroup), spec, directory),
         "Image": record.image_id,
+        "ImageDigest": images.digest_of(context.database, record.image_id) if record.image_id else "",
         "ImageName": record.image or (INFRA_IMAGE if infra else ""),
         "Rootfs": "" if infra else spec.rootfs,
         "Pod": record.pod_id,
@@ -73,6 +75,7 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
         "Name": record.name,
         "EffectiveCaps": list(effective) or None,
         "BoundingCaps": list(spec.capabilities),
+        "ExecIDs": exec_ids.running(context, record, state),
         "GraphDriver": {"Name": drivers.OVERLAY, "Data": {}} if infra else _layers(context, spec, directory),
         "Mounts": [_mount(mount, context.layout) for mount in spec.mounts if mount.type != "tmpfs"],
         "Dependencies": [infra_id] if uses_infra and infra_id else [],
@@ -81,6 +84,7 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
         "Config": _config(context, record, spec, infra=infra),
         "HostConfig": _host_config(record, spec, infra_id, f"{directory}/ctr.log", infra=infra),
     }
+    values["Config"]["Annotations"] = annotations_of(record, spec, infra_id, started=state.status != "created")
     if spec.net == PRIVATE and "Networks" in settings:
         values["HostConfig"]["NetworkMode"] = "bridge"
     return form.fill(form.CONTAINER, values)
@@ -139,7 +143,7 @@ def _state(state: ContainerState, cgroup: str, spec: ContainerSpec, directory: s
         "CheckpointedAt": Timestamp(0),
         "RestoredAt": Timestamp(0),
     }
-    if spec.healthcheck is not None and state.running:
+    if spec.healthcheck is not None and state.started_ns:
         values["Health"] = _health(directory, state)
     return form.fill(form.STATE, values)
 
@@ -213,6 +217,8 @@ def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, i
         "StopSignal": spec.stop_signal,
         "Umask": f"{spec.umask:04o}",
         "StopTimeout": spec.stop_timeout_s,
+        "CreateCommand": list(spec.create_command),
+        "Passwd": spec.passwd,
     }
     found = form.fill(form.CONFIG, values)
     files = [use for use in spec.secrets if use.is_file]
@@ -260,6 +266,7 @@ def _host_config(
         "Tmpfs": {} if infra else {one.target: _tmpfs(one) for one in user_mounts(spec) if one.type == "tmpfs"},
         "UTSMode": _mode(spec.uts, infra_id),
         "UsernsMode": "" if spec.user_namespace.mode == "host" else _mode(spec.namespace("user"), infra_id),
+        "IDMappings": _id_mappings(spec),
         "ShmSize": spec.shm_size_bytes,
         "CgroupParent": record.cgroup.rpartition("/")[0],
         "Init": spec.init,
@@ -267,6 +274,14 @@ def _host_config(
         "Ulimits": [{"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in limits],
     }
     return form.fill(form.HOST_CONFIG, values)
+
+
+def _id_mappings(spec: ContainerSpec) -> dict[str, list[str]] | None:
+    """Return the id maps of a container with a user namespace of its own."""
+    if not spec.uid_map:
+        return None
+    both = (("UidMap", spec.uid_map), ("GidMap", spec.gid_map))
+    return {name: [":".join(map(str, one)) for one in ranges] for name, ranges in both}
 
 
 _LIMIT_FIELDS = {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from pypod.engine.core import observe
 from pypod.engine.inspect.form import NETWORK, NETWORK_SETTINGS, fill
 from pypod.engine.networks.connections import owner
 from pypod.engine.networks.published import ports_of
@@ -88,8 +91,19 @@ def network_settings(context: Context, record: ContainerRecord, spec: ContainerS
     only = found[DEFAULT_NETWORK] if list(found) == [DEFAULT_NETWORK] else {}
     settings = fill(NETWORK_SETTINGS, {name: value for name, value in only.items() if name in NETWORK_SETTINGS})
     exposed = spec.exposed_ports if having == record.id and found else ()
+    settings["SandboxKey"] = _network_namespace(context, having) if found or spec.net_program else ""
     settings["Ports"] = bindings(ports_of(context, record), map(parse_exposed, exposed))
     return {**settings, **({"Networks": found} if found else {})}
+
+
+def _network_namespace(context: Context, container_id: str) -> str:
+    """Return the path of a running container's network namespace; empty in the host's, and without permission."""
+    state = observe.state_of(context, container_id)
+    path = f"/proc/{state.pid}/ns/net"
+    try:
+        return path if state.running and os.stat(path).st_ino != os.stat("/proc/self/ns/net").st_ino else ""
+    except OSError:
+        return ""
 
 
 def bindings(ports: Iterable[Port], exposed: Iterable[Port] = ()) -> dict[str, Any]:

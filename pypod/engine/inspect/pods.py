@@ -35,6 +35,7 @@ def inspect_pod(context: Context, record: PodRecord) -> dict[str, Any]:
         "Id": record.id,
         "Name": record.name,
         "Created": Timestamp(record.created_ns),
+        "CreateCommand": list(spec.create_command),
         "ExitPolicy": "continue",
         "State": pod_status(infra, [state for one, state in everyone if one.kind != records.INFRA]),
         "Hostname": spec.hostname,

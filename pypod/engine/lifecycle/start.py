@@ -164,7 +164,7 @@ class Start(Value):
         if not self.spec.privileged:  # these share one empty file
             return []
         path = f"{self.directory}/containerenv"
-        return [etc_files.container_env(path, self.record.name, self.record.id, self.spec.image)]
+        return [etc_files.container_env(path, self.record, rootless=self.context.rootless)]
 
 
 def _require_sources(spec: ContainerSpec) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.network.user_mode import UserMode
+    from pypod.store.records import ContainerRecord
 
 NAMES = ("hosts", "hostname", "resolv.conf")
 SEARCH_DOMAIN = "dns.podman"  # of networks with name resolution
@@ -213,12 +214,23 @@ def are_complete(directory: str) -> bool:
     return os.path.exists(f"{directory}/{NAMES[-1]}")
 
 
-def container_env(path: str, name: str, identifier: str, image: str) -> Effect:
+def container_env(path: str, record: ContainerRecord, *, rootless: bool) -> Effect:
     """Return what writes a privileged container's own file, in podman's form; for others it is empty."""
-    quoted = (name.replace("\\", "\\\\").replace('"', '\\"') for name in (name, identifier, image))
-    name, identifier, image = (f'"{text}"' for text in quoted)
-    content = f'engine="pypod"\nname={name}\nid={identifier}\nimage={image}\nimageid=""\nrootless=0\n'
+    fields = {
+        "engine": "pypod",
+        "name": record.name,
+        "id": record.id,
+        "image": record.image,
+        "imageid": record.image_id,
+    }
+    lines = [f"{key}={_quoted(value)}\n" for key, value in fields.items()]
+    content = "".join((*lines, f"rootless={int(rootless)}\n"))
     return Effect(f"write {path}", "open(2)", lambda: _write(path, content))
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _unlink(path: str) -> None:

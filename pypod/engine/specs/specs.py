@@ -128,6 +128,7 @@ def container_spec(
         ipc=modes["ipc"],
         uts=modes["uts"],
         no_shm=options.ipc == "none",
+        ipc_private=options.ipc == "private",
         cgroup=modes["cgroup"],
         user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else HOST,
         init=options.init,
@@ -146,6 +147,7 @@ def container_spec(
         umask=options.umask,
         healthcheck=_healthcheck(options.healthcheck),
         exposed_ports=_exposed_ports(options.exposed_ports),
+        create_command=tuple(options.create_command),
         **dns_fields(asked, options),
         **security,
     )

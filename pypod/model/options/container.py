@@ -148,6 +148,9 @@ class ContainerOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
     interactive: bool = field(default=False, metadata=about("Keep STDIN open even if not attached", short="i"))
     terminal: bool = field(default=False, metadata=about("Allocate a pseudo-TTY for container", flag="tty", short="t"))
     remove: bool = field(default=False, metadata=about("Remove container (and pod if created) after exit", flag="rm"))
+    create_command: Sequence[str] = field(
+        default=(), metadata=about("The command line that creates it, shown by inspect as CreateCommand", flag="")
+    )
     healthcheck: Healthcheck | None = field(
         default=None,
         converter=read.healthcheck,

@@ -46,6 +46,9 @@ class PodOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
         metadata=about("Size of /dev/shm", kind="string", shown="65536k", metavar=SIZE),
     )
     cgroup_parent: str = field(default="", metadata=about("Set parent cgroup for the pod"))
+    create_command: Sequence[str] = field(
+        default=(), metadata=about("The command line that creates it, shown by inspect as CreateCommand", flag="")
+    )
     share_parent: bool = field(
         default=True,
         metadata=about("Set the pod's cgroup as the cgroup parent for all containers joining the pod"),
