@@ -61,6 +61,7 @@ _WHERE = {
             "NoSuchNetwork",
             "NoSuchPod",
             "NoSuchSecret",
+            "NoSuchUser",
             "NotFound",
             "NotInRegistry",
             "PermissionDenied",

@@ -22,7 +22,8 @@ the fields.
     ├── PermissionDenied (PermissionError)   not permitted to this user
     ├── LaunchFailed                    a kernel operation of a start failed
     │   ├── CommandNotFound             exit code 127
-    │   └── CommandNotExecutable        exit code 126
+    │   ├── CommandNotExecutable        exit code 126
+    │   └── NoSuchUser                  the container's /etc/passwd or /etc/group lacks a name
     ├── InvalidImage                    data of an image is invalid; nothing of it was kept
     ├── RegistryError                   a registry is unreachable or refuses a request
     │   ├── Unauthorized                it requires credentials, or other ones
@@ -54,6 +55,7 @@ __all__ = [
     "NoSuchNetwork",
     "NoSuchPod",
     "NoSuchSecret",
+    "NoSuchUser",
     "NotFound",
     "NotInRegistry",
     "PermissionDenied",
@@ -295,6 +297,10 @@ class CommandNotFound(LaunchFailed):
 
 class CommandNotExecutable(LaunchFailed):
     exit_code = 126
+
+
+class NoSuchUser(LaunchFailed):
+    """The container's /etc/passwd or /etc/group does not have the name of the user or group."""
 
 
 class StoreError(PypodError):

@@ -32,7 +32,7 @@ CONTAINER_VERBS: Verbs = {
     "ps": ("containers.ps", "ps", "List containers"),
     "rename": ("containers.rename", "rename", "Rename an existing container"),
     "restart": ("containers.lifecycle", "restart", "Restart one or more containers"),
-    "rm": ("containers.lifecycle", "rm", "Remove one or more containers"),
+    "rm": ("containers.rm", "rm", "Remove one or more containers"),
     "run": ("containers.run", "run", "Run a command in a new container"),
     "start": ("containers.start", "start", "Start one or more containers"),
     "stats": ("containers.stats", "stats", "Display a live stream of container resource usage statistics"),

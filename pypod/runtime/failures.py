@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.errors import CommandNotExecutable, CommandNotFound, LaunchFailed, PortInUse
+from pypod.errors import CommandNotExecutable, CommandNotFound, LaunchFailed, NoSuchUser, PortInUse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,25 +30,32 @@ def failure(plan: Plan, report: Report | None, name: str) -> LaunchFailed | Port
     if op is not None and op.name == "hold" and report.error == _EADDRINUSE:
         protocol, address, port = op.arguments
         return PortInUse(str(protocol), str(address), int(port))
-    if op is not None and op.name in _MOUNTS:
-        return _mount_failure(plan, report, op)
+    if op is not None and op.name in _FAILURES:
+        return _FAILURES[op.name](plan, report, op)
+    return _failure(op, report)
+
+
+def _failure(op: Op | None, report: Report) -> LaunchFailed:
     words = op.describe() if op is not None else "start"
     special = _SPECIAL.get((op.name if op else "", report.call), "")
-    message = special.format(**op.named(), groups=_named_groups(op)) if op else ""
+    message = special.format(**_words_of(op)) if op else ""
     hint = _hint(op.name if op else "", report)
-    return LaunchFailed(words, report.call, report.error, message=message, hint=hint)
+    kind = NoSuchUser if report.call in ("find user", "find group") else LaunchFailed
+    return kind(words, report.call, report.error, message=message, hint=hint)
 
 
-def _named_groups(op: Op) -> str:
+def _words_of(op: Op) -> dict[str, object]:
+    """Return the arguments of an operation by name; of a user, the name and the groups that are names."""
     user, *groups = map(str, op.arguments or ("",))
-    return ", ".join(name for name in (user.partition(":")[2], *groups) if name and not name.isdigit())
+    account, _, group = user.partition(":")
+    named = ", ".join(name for name in (group, *groups) if name and not name.isdigit())
+    return {**op.named(), "account": account, "groups": named}
 
 
 # Failures that are the user's to fix, in podman's words where it has any.
 _SPECIAL = {
-    ("user", "find user"): "unable to find user {USER}: no matching entries in passwd file",
+    ("user", "find user"): "unable to find user {account}: no matching entries in passwd file",
     ("user", "find group"): "unable to find group {groups}: no matching entries in group file",
-    ("working_directory", "openat2"): 'workdir "{PATH}" does not exist on container',
     ("working_directory", "getcwd"): 'workdir "{PATH}" is not inside the container',
 }
 
@@ -162,6 +169,22 @@ def _mount_failure(plan: Plan, report: Report, op: Op) -> LaunchFailed:
     return LaunchFailed(words, report.call, report.error, message=message, hint=hint)
 
 
+def _directory_failure(plan: Plan, report: Report, op: Op) -> LaunchFailed:
+    """Return the error of a working directory that cannot be opened, of a container or of a command in it."""
+    if report.call != "openat2":
+        return _failure(op, report)
+    path, words = str(op.arguments[0]), op.describe()
+    container = [os.path.basename(os.path.dirname(str(one.arguments[0]))) for one in plan.ops if one.name == "status"]
+    if container:
+        message = f'workdir "{path}" does not exist on container {container[0]}'
+        return LaunchFailed(words, report.call, report.error, message=message)
+    message = f"chdir `{path}`: {os.strerror(report.error)}: OCI runtime"
+    if report.error == _ENOENT:
+        message += " attempted to invoke a command that was not found"
+        return CommandNotFound(words, report.call, report.error, message=message)
+    return LaunchFailed(words, report.call, report.error, message=f"{message} error")
+
+
 def _command_failure(op: Op, report: Report) -> LaunchFailed:
     command = str(op.arguments[0])
     text = os.strerror(report.error)
@@ -174,3 +197,6 @@ def _command_failure(op: Op, report: Report) -> LaunchFailed:
         return CommandNotFound(op.describe(), "execve", report.error, message=message)
     message = f"open executable `{command}`: {text}: OCI permission denied"
     return CommandNotExecutable(op.describe(), "execve", report.error, message=message)
+
+
+_FAILURES = {**dict.fromkeys(_MOUNTS, _mount_failure), "working_directory": _directory_failure}

@@ -133,7 +133,7 @@ def test_a_container_that_others_joined(pypod, engine, busybox) -> None:
         assert "has dependent containers which must be removed before it" in refused.stderr
         assert third.id in refused.stderr
     assert pypod.ok("inspect", "-f", "{{.HostConfig.NetworkMode}}", "second") == f"container:{first.id}\n"
-    assert pypod.ok("rm", "--depend", "second") == "second\n"
+    assert pypod.ok("rm", "--depend", "second") == f"{third.id}\n{second.id}\n"
     assert engine.containers.list(all=True) == [first]
     create("fourth", uts="container:first")
     assert len(pypod.ok("rm", "--all").split()) == 2

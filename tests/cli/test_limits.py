@@ -214,7 +214,7 @@ class TestPause:
         assert pypod.ok("pause", "web") == "web\n"
         assert pypod.ok("ps", "-a", "--format", "{{.Names}} {{.Status}}") == "web Paused\n"
         assert pypod("pause", "web").returncode == 125
-        assert pypod("exec", "web", "true").returncode == 125
+        assert pypod("exec", "web", "true").returncode == 255
         assert pypod.ok("unpause", "--all") == f"{web}\n"
         assert pypod("unpause", "web").returncode == 125
 

@@ -83,7 +83,11 @@ def test_a_start_that_fails_has_podman_s_code(pypod, busybox, engine, flags, mes
     done = pypod("run", *flags, "--rootfs", f"{busybox}:O", "true")
     assert (done.returncode, done.stdout) == (126, "")
     assert message in done.stderr
-    assert engine.containers.list(all=True) == []
+    (left,) = engine.containers.list(all=True)  # as with podman
+    assert left.state().status == "created"
+    again = pypod("run", "--rm", *flags, "--rootfs", f"{busybox}:O", "true")
+    assert again.returncode == 126
+    assert engine.containers.list(all=True) == [left]
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ EXAMPLES = [
     errors.LaunchFailed("step", "mount", 2, hint="h"),
     errors.CommandNotFound("run x", "execve", 2, message="m", hint="h"),
     errors.CommandNotExecutable("run x", "execve", 13, message="m", hint="h"),
+    errors.NoSuchUser("find user x", "find user", 2, message="m", hint="h"),
     errors.StoreError("/p", "m", hint="h"),
     errors.SystemFailure("o", 28, "m", hint="h"),
     errors.DeadlineExceeded("o", 1.5),

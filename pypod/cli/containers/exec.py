@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pypod.cli.flags import selection
 from pypod.cli.flags.objects import EXPLAIN, LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
 from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
+from pypod.errors import LaunchFailed, NoSuchUser, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from pypod.api.engine import Engine
     from pypod.cli.flags.parser import Parsed
 
+_NOT_TRIED = 255
 EXEC = Command(
     path="pypod exec",
     summary="Run a process in a running container",
@@ -41,7 +44,6 @@ def run_exec(options: Parsed, root: str | None) -> int:
     from pypod.api.engine import Engine
     from pypod.cli.containers.following import warn_without_terminal
     from pypod.cli.flags.text_files import environment
-    from pypod.cli.render.streaming import follow_command
     from pypod.cli.render.terminal import parse_detach_keys
 
     keys = parse_detach_keys(options["detach-keys"])
@@ -54,31 +56,52 @@ def run_exec(options: Parsed, root: str | None) -> int:
             "working_directory": options["workdir"],
             "privileged": options["privileged"],
         }
-        terminal, interactive = options["tty"], options["interactive"]
         if options["explain"]:
-            print(container.explain_exec(command, terminal=terminal and not options["detach"], **asked))
+            terminal = options["tty"] and not options["detach"]
+            print(container.explain_exec(command, terminal=terminal, **asked))
             return 0
-        if options["detach"]:
-            from pypod.model.ids import new_id
+        try:
+            return _execute(container, command, options, asked, keys)
+        except PypodError as error:
+            from pypod.cli.render.plain_text import tell_error
 
-            container.spawn(command, **asked)
-            print(new_id())
-            return 0
-        process = container.popen(command, stdin=interactive and not terminal, terminal=terminal, **asked)
-        code = follow_command(process, stdin=interactive, detach_keys=keys)
-        return 0 if code is None else code
+            tell_error(error)
+            return _exit_code(error, detach=options["detach"])
+
+
+def _execute(container: Container, command: list[str], options: Parsed, asked: dict[str, Any], keys: bytes) -> int:
+    if not command:
+        raise UsageError("", "must provide a non-empty command to start an exec session: invalid argument")
+    if options["detach"]:
+        print(container.spawn(command, **asked))
+        return 0
+    from pypod.cli.render.streaming import follow_command
+
+    terminal, interactive = options["tty"], options["interactive"]
+    process = container.popen(command, stdin=interactive and not terminal, terminal=terminal, **asked)
+    code = follow_command(process, stdin=interactive, detach_keys=keys)
+    return 0 if code is None else code
+
+
+def _exit_code(error: PypodError, *, detach: bool) -> int:
+    """Return podman's exit code for a command that was not started.
+
+    Attached, 126 and 127 say that the program or its working directory could not be used, and -1 that the command could
+    not be tried at all.
+    """
+    if detach:
+        return selection.FAILED
+    if isinstance(error, LaunchFailed) and not isinstance(error, NoSuchUser):
+        return error.exit_code
+    return _NOT_TRIED
 
 
 def _target(engine: Engine, options: Parsed) -> tuple[Container, list[str]]:
-    from pypod.cli.flags.selection import latest
-
     words = list(options.positionals)
     if options["latest"]:
-        container = latest(engine)
+        container = selection.latest(engine)
     elif words:
         container = engine.containers.get(words.pop(0))
     else:
         raise UsageError("", "exec requires the name or ID of a container or the --latest flag")
-    if not words:
-        raise UsageError("", "must provide a non-empty command to start an exec session: invalid argument")
     return container, words

@@ -147,8 +147,10 @@ def run_run(options: Parsed, root: str | None) -> int:
         container = create(engine, options)
         try:
             container.start(columns=columns, rows=rows, attended=not detach)
-        except BaseException:
-            container.remove(force=True)
+        except BaseException as error:
+            # as in podman, one that could be created stays; podman looks at invalid options before that
+            if options["rm"] or isinstance(error, InvalidSpec):
+                container.remove(force=True)
             raise
         if detach:
             print(container.id)

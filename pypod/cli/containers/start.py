@@ -6,6 +6,7 @@ from pypod.cli.flags import selection
 from pypod.cli.flags.objects import ALL, EXPLAIN, FILTER, LATEST
 from pypod.cli.flags.parser import Command, Flag
 from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
+from pypod.errors import PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +47,14 @@ def run_start(options: Parsed, root: str | None) -> int:
             return selection.each(found, problems, lambda _: None, lambda one: str(one.explain(attended=attach)))
         if not attach:
             names = selection.as_given(options, found)
-            return selection.each(found, problems, lambda one: one.start(), lambda one: names[one.id])
+            running: set[str] = set()
+
+            def start(one: Container) -> None:
+                (running.add if one.state().status == "running" else running.discard)(one.id)
+                _start(one)
+
+            # as in podman: one that is running already is not named
+            return selection.each(found, problems, start, lambda one: None if one.id in running else names[one.id])
         if problems:
             raise problems[0]
         if len(found) != 1:
@@ -56,6 +64,14 @@ def run_start(options: Parsed, root: str | None) -> int:
         return _start_attached(found[0], options)
 
 
+def _start(container: Container) -> None:
+    try:
+        container.start()
+    except PypodError as error:
+        error.message = f'unable to start container "{container.id}": {error.message}'
+        raise
+
+
 def _start_attached(container: Container, options: Parsed) -> int:
     from pypod.cli.containers.following import follow
     from pypod.cli.render.terminal import parse_detach_keys, size
@@ -63,5 +79,9 @@ def _start_attached(container: Container, options: Parsed) -> int:
     keys = parse_detach_keys(options["detach-keys"])
     log = container.open_log(at_end=True)
     columns, rows = size(0)
-    container.start(columns=columns, rows=rows, attended=True)
+    try:
+        container.start(columns=columns, rows=rows, attended=True)
+    except PypodError as error:
+        error.message = f"unable to start container {container.id}: {error.message}"
+        return selection.report(error)
     return follow(container, options, keys, log, stdin=options["interactive"])

@@ -122,9 +122,7 @@ def _find(names: Sequence[str], get: Callable[[str], T], options: Parsed) -> tup
     problems: list[PypodError] = []
     for name in names:
         try:
-            one = get(name)
-            if one not in found:
-                found.append(one)
+            found.append(get(name))
         except NotFound as error:
             if not _flag(options, "ignore"):
                 problems.append(error)
@@ -133,16 +131,25 @@ def _find(names: Sequence[str], get: Callable[[str], T], options: Parsed) -> tup
     return found, problems
 
 
+def report(error: PypodError) -> int:
+    """Write an error to stderr; return the exit code of a command that fails whatever the error is."""
+    from pypod.cli.render.plain_text import tell_error
+
+    tell_error(error)
+    return FAILED
+
+
 def each(
     found: Sequence[T],
     problems: Sequence[PypodError],
     action: Callable[[T], object],
-    show: Callable[[T], str],
+    show: Callable[[T], str | None],
     *,
     removal: bool = False,
 ) -> int:
     """Apply ``action`` to each object, print ``show`` for each success, report errors; return the exit code.
 
+    ``show`` returns None for an object that was left alone.
     With ``removal`` the code is podman's for rm: 1 when the only failures are unknown names, 2 when an object is
     running.
     """
@@ -152,13 +159,13 @@ def each(
     for one in found:
         try:
             action(one)
-            print(show(one), flush=True)
+            shown = show(one)
+            if shown is not None:
+                print(shown, flush=True)
         except PypodError as error:
             failures.append(error)
     for failure in failures:
-        from pypod.cli.render.plain_text import tell
-
-        tell(f"Error: {failure}")
+        report(failure)
     if not failures:
         return 0
     if removal and all(isinstance(failure, NotFound) for failure in failures):

@@ -21,6 +21,7 @@ from pypod.model.images.change import apply
 from pypod.model.images.form import FAMILIES
 from pypod.model.images.image import OCI_LAYER, Descriptor
 from pypod.model.mount import plain_path
+from pypod.model.port import parse_exposed
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -73,7 +74,9 @@ def commit(
     base = StoredImage(context, record.image_id, record.image)
     config = json.loads(base.config.body)
     own = config.setdefault("config", {}) or {}
-    config["config"] = {**own, **_asked(context, record)}
+    # a container without a command was given an entrypoint, which overrides the image's command, too
+    inherited = {key: value for key, value in own.items() if key not in ("Cmd", "Entrypoint")}
+    config["config"] = {**inherited, **_asked(context, record)}
     if include_volumes and spec.mounts:
         places: dict[str, dict[str, str]] = {plain_path(mount.target): {} for mount in spec.mounts}
         config["config"]["Volumes"] = {**(own.get("Volumes") or {}), **places}
@@ -123,6 +126,9 @@ def _asked(context: Context, record: ContainerRecord) -> dict[str, Any]:
     found |= {"WorkingDir": spec.working_directory, "User": spec.user}
     if spec.labels:
         found["Labels"] = dict(spec.labels)
+    ports = (*spec.ports, *map(parse_exposed, spec.exposed_ports))
+    numbers = sorted((port.container_port + more, port.protocol) for port in ports for more in range(port.count))
+    found["ExposedPorts"] = {f"{number}/{protocol}": {} for number, protocol in numbers}
     return {key: value for key, value in found.items() if value}
 
 

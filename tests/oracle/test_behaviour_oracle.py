@@ -1,0 +1,198 @@
+"""podman and pypod do the same with containers that run: the same output, the same words, the same exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Program
+from tests.oracle.podman import words_of_4
+from tests.oracle.test_events_oracle import able_podman
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(shutil.which("podman") is None, reason="podman is not installed"),
+    words_of_4,
+]
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+# Every line is a command; "!" before it: only its exit code is compared, "-": nothing of it is.
+SCRIPTS: dict[str, str] = {
+    "root of an image": """
+        run --rm --network none IMAGE stat -c '%a %u' /
+        run --rm --network none --read-only IMAGE stat -c %a /
+    """,
+    "a failed run stays": """
+        run --name one --network none IMAGE nosuch
+        run -d --name two --network none IMAGE nosuch
+        ! run --name three --network none -u nosuch IMAGE true
+        run --name four --network none -w /nosuch IMAGE true
+        run --rm --name five --network none IMAGE nosuch
+        ps -a --format '{{.Names}} {{.Status}}'
+        start one
+        start --attach one
+        rm one
+        rm four
+    """,
+    "exec in no running container": """
+        create --name it --network none IMAGE sleep 1000
+        exec it true
+        exec -d it true
+        - start it
+        pause it
+        exec it true
+        unpause it
+        stop -t 0 it
+        exec it true
+        exec nosuch true
+        rm it
+    """,
+    "exec that cannot start": """
+        - run -d --name it --network none IMAGE sleep 1000
+        exec it
+        exec -d it
+        exec it nosuch
+        exec -d it nosuch
+        exec -w /nosuch it true
+        exec -d -w /nosuch it true
+        exec -u nosuch it true
+        exec -u nosuch:nosuch it true
+        exec -u 0:nosuch it true
+        exec -d -u nosuch it true
+        exec it sh -c 'exit 7'
+        rm -f -t 0 it
+    """,
+    "twice the same": """
+        create --name it --network none IMAGE sleep 1000
+        - start it
+        start it
+        pause it it
+        unpause it it
+        stop -t 0 it it
+        wait it it
+        inspect -f '{{.Name}}' it it
+        rm it it
+        wait it
+        rm it
+        rm -f it
+    """,
+    "dependents": """
+        create --name one --network none IMAGE true
+        create --name two --network container:one IMAGE true
+        ! rm one
+        ! rm --depend one
+        ps -a -q
+    """,
+    "a pod goes with its infra": """
+        pod create --name group --infra-name holder --network none
+        create --name one --pod group IMAGE true
+        rm holder
+        rm -f holder
+        ! rm --depend holder
+        ps -a -q
+        pod ps -q
+    """,
+    "private IPC": """
+        create --name it --network none --ipc private IMAGE sleep 1000
+        create --name shares --network none --ipc shareable IMAGE sleep 1000
+        create --name joins --network none --ipc container:it IMAGE true
+        ! create --name joined --network none --ipc container:shares IMAGE true
+        inspect -f '{{.HostConfig.IpcMode}}' it shares
+    """,
+    "committed entrypoints": """
+        create --name one --entrypoint '["/bin/echo","x"]' --expose 81-82 --expose 9/udp IMAGE
+        - commit -q one made
+        image inspect -f '{{.Config.Entrypoint}} {{.Config.Cmd}} {{json .Config.ExposedPorts}}' made
+        - rm one
+        create --name one --network none --entrypoint /bin/echo IMAGE a b
+        - commit -q one made
+        image inspect -f '{{.Config.Entrypoint}} {{.Config.Cmd}}' made
+    """,
+    "what inspect shows": """
+        create --name it --network none --health-cmd 'exit 0' --health-retries 5 --rm IMAGE sleep 1000
+        inspect -f '{{json .Config.Healthcheck}} {{json .State.Health}} {{.State.Healthcheck.Status}}' it
+        - start it
+        ! healthcheck run it
+        inspect -f '{{.State.Healthcheck.Status}} {{len .State.Health.Log}} {{.Config.Passwd}}' it
+        inspect -f '{{index .Config.Annotations "io.podman.annotations.autoremove"}} {{len .ExecIDs}}' it
+        inspect -f '{{index .Config.Annotations "io.container.manager"}}' it
+        - exec -d it sleep 1000
+        inspect -f '{{len .ExecIDs}} {{eq .ImageDigest ""}} {{eq .NetworkSettings.SandboxKey ""}}' it
+        inspect -f '{{.HostConfig.IDMappings}}' it
+    """,
+}
+
+
+class Both:
+    """podman and pypod, with an image of busybox as IMAGE."""
+
+    def __init__(self, podman: Run, pypod: Run, image: str) -> None:
+        self._runs = {"podman": podman, "pypod": pypod}
+        self._image = image
+
+    def __call__(self, line: str) -> None:
+        """Run a line of a script with both, and compare."""
+        mark, text = (line[0], line[2:]) if line[:2] in ("! ", "- ") else ("", line)
+        words = [self._image if word == "IMAGE" else word for word in shlex.split(text)]
+        shown = {name: self._shown(name, run(*words), mark) for name, run in self._runs.items()}
+        assert shown["pypod"] == shown["podman"], text
+
+    def _shown(self, name: str, done: subprocess.CompletedProcess[str], mark: str) -> tuple[int, str, str]:
+        if mark:
+            return (done.returncode if mark == "!" else 0, "", "")
+        errors = re.sub(r"\b(crun|runc): ", "", done.stderr.replace(name, "PROGRAM"))
+        ids = re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b")
+        # podman without systemd, and crun when the process that it is to kill has just ended
+        noise = ("healthcheck", "open pidfd")
+        lines = [line for line in errors.splitlines() if not any(word in line for word in noise)]
+        return done.returncode, ids.sub("ID", done.stdout.replace(name, "PROGRAM")), ids.sub("ID", "\n".join(lines))
+
+
+@pytest.fixture(scope="module")
+def archive(busybox: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A root file system as a tar without an entry for its root, as most images are."""
+    path = tmp_path_factory.mktemp("behaviour") / "busybox.tar"
+    with tarfile.open(path, "w") as tar:
+        for name in sorted(os.listdir(busybox)):
+            tar.add(f"{busybox}/{name}", name)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def podman(busybox: str, archive: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    made = able_podman(tmp_path_factory.mktemp("podman"), busybox)
+    made("rm", "-a", "-f")
+    assert made("import", archive, "localhost/box").returncode == 0
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def both(engine, podman: Run, archive: str) -> Iterator[Both]:
+    pypod = Program(engine.layout.root)
+    assert pypod("import", archive, "localhost/box").returncode == 0
+    yield Both(podman, pypod, "localhost/box")
+    for words in (("pod", "rm", "-a", "-f", "-t", "0"), ("rm", "-a", "-f", "-t", "0", "--depend")):
+        podman(*words)
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=[name.replace(" ", "_") for name in SCRIPTS])
+def test_the_same_happens(both: Both, script: str) -> None:
+    for line in script.strip().splitlines():
+        both(line.strip())
+
+
+def test_inspect_knows_the_command_line(engine, archive: str) -> None:
+    pypod = Program(engine.layout.root)
+    pypod.ok("create", "--name", "it", "--network", "none", "--rootfs", str(Path("/")), "true")
+    shown = pypod.ok("inspect", "-f", "{{json .Config.CreateCommand}}", "it")
+    assert shown.startswith(f'["pypod","--root","{engine.layout.root}","create","--name","it",')
