@@ -116,3 +116,10 @@ def check(root: str | None = None, *, repair: bool = False) -> types.HostReport:
     from pypod.engine.inspect.check import report
 
     return report(lambda: Context(root), repair=repair)
+
+
+def built_s() -> int:
+    """Return when this pypod's programs were built, in seconds since the epoch; 0 when they are missing."""
+    from pypod.engine.inspect.build import built_s
+
+    return built_s()

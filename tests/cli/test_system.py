@@ -61,6 +61,7 @@ def test_yaml_quotes_what_would_be_something_else() -> None:
         'b:\n  colon: "a: b"\n  dash: "- x"\n  empty: ""\n  number: "12"\n  text: plain text\n  truth: "true"\n'
         "none: null\nnothing: []\n"
     )
+    assert yaml({"text": "one\ntwo: 2", "odd": "a\x07\nb"}) == 'odd: "a\\a\\nb"\ntext: |-\n  one\n  two: 2\n'
 
 
 def test_what_is_needed_exists_as_a_check() -> None:
@@ -94,9 +95,30 @@ def test_version(world) -> None:
 
 
 @pytest.mark.root
+def test_info_names_programs_and_places(world) -> None:
+    told = json.loads(world.pypod.ok("info", "--format", "json"))
+    host, store = told["host"], told["store"]
+    assert os.path.basename(host["conmon"]["path"]) == "monitor"
+    for program in (host["conmon"], host["ociRuntime"]):
+        assert os.access(program["path"], os.X_OK)
+        assert program["version"].endswith(__version__)
+    assert (host["eventLogger"], host["remoteSocket"]["exists"], host["serviceIsRemote"]) == ("file", False, False)
+    for name in ("slirp4netns", "pasta"):
+        assert host[name]["executable"] == (shutil.which(name) or "")
+        assert bool(host[name]["version"]) == bool(shutil.which(name))
+    assert store["runRoot"] == store["graphRoot"] == world.pypod.root
+    assert os.path.dirname(store["volumePath"]) == world.pypod.root
+    form = "{{.Host.CgroupsVersion}} {{.Host.Slirp4NetNS.Executable}} {{.Host.EventLogger}} {{.Version.Built}}"
+    words = world.pypod.ok("info", "--format", form).split()
+    assert words[0] in ("v1", "v2")
+    assert words[-2:] == ["file", str(told["version"]["Built"])]
+    assert os.path.getmtime(host["conmon"]["path"]) <= told["version"]["Built"] + 1
+
+
+@pytest.mark.root
 def test_info_tells_facts(world) -> None:
     info = json.loads(world.pypod.ok("info", "--format", "json"))
-    assert list(info) == ["host", "plugins", "store", "version"]
+    assert list(info) == ["host", "plugins", "registries", "store", "version"]
     host, store = info["host"], info["store"]
     assert host["kernel"] == os.uname().release
     assert host["hostname"] == os.uname().nodename
@@ -125,7 +147,7 @@ def test_info_tells_facts(world) -> None:
 def test_info_as_text_and_by_template(world) -> None:
     text = world.pypod.ok("info")
     assert text.startswith("host:\n  arch: ")
-    assert "\nstore:\n  containerStore:\n    created: 1\n    number: 5\n" in text
+    assert "\nstore:\n  configFile: \"\"\n  containerStore:\n    created: 1\n    number: 5\n" in text
     # Go's field names
     template = "{{.Host.Kernel}} {{.Host.OCIRuntime.Name}} {{.Store.ContainerStore.Running}} {{.Version.Version}}"
     assert world.pypod.ok("info", "-f", template) == f"{os.uname().release} pypod 2 {__version__}\n"

@@ -64,6 +64,7 @@ def run_version(options: Parsed, _root: str | None) -> int:
         ("Version", client["Version"]),
         ("API Version", client["APIVersion"]),
         ("Python Version", client["PythonVersion"]),
+        ("Built", client["BuiltTime"]),
         ("OS/Arch", client["OsArch"]),
     )
     sys.stdout.write(align("".join([f"{title}:\t{value}\n" for title, value in titles])))

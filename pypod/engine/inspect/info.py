@@ -7,14 +7,14 @@ import time
 
 import psutil
 
-from pypod import __version__
 from pypod.engine.containers.listing import listed_containers, listed_pods
+from pypod.engine.inspect import info_programs
 from pypod.engine.session import session
 from pypod.engine.storage import drivers
+from pypod.errors import PypodError
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.kernel.host.checks import check
 from pypod.kernel.host.facts import Host
-from pypod.kernel.programs import DIRECTORY
 from pypod.model.pod import pod_status
 from pypod.store.images import all_images
 from pypod.store.records import INFRA
@@ -31,12 +31,28 @@ _DAY_S = 86400
 
 
 def information(context: Context) -> dict[str, Any]:
-    """Return the facts about the host, the plugins, and the store."""
+    """Return the facts about the host, the plugins, the registries, and the store."""
     return {
         "host": _host(context, Host()),
-        "plugins": {"log": ["k8s-file"], "network": ["bridge", "macvlan", "ipvlan"], "volume": []},
+        "plugins": {
+            "authorization": None,
+            "log": ["k8s-file"],
+            "network": ["bridge", "macvlan", "ipvlan"],
+            "volume": ["local"],
+        },
+        "registries": _registries(),
         "store": _store(context),
     }
+
+
+def _registries() -> dict[str, Any]:
+    from pypod.images.config.registries import load
+
+    try:
+        search = list(load().search)
+    except PypodError:  # a pull names what is wrong with the file
+        return {}
+    return {"search": search} if search else {}
 
 
 def architecture(machine: str) -> str:
@@ -49,27 +65,34 @@ def _host(context: Context, host: Host) -> dict[str, Any]:
     can = {one.name for one in check(host) if one.ok}
     return {
         "arch": architecture(host.machine),
+        "buildahVersion": "",
         "cgroupControllers": list(context.cgroups.controllers() if context.rootless else host.cgroup_controllers),
         "cgroupManager": "cgroupfs",
         "cgroupMode": host.cgroups.mode,
         "cgroupVersion": "v2" if host.cgroups.mode == "unified" else "v1",
+        "conmon": info_programs.monitor(),
+        "cpuUtilization": info_programs.processor_usage(),
         "cpus": psutil.cpu_count(),
+        "databaseBackend": "sqlite",
         "distribution": {
             "codename": host.os_release.get("VERSION_CODENAME", ""),
             "distribution": host.os_release.get("ID", "unknown"),
             "version": host.os_release.get("VERSION_ID", ""),
         },
+        "eventLogger": "file",
         "hostname": host.hostname,
         "idMappings": _id_mappings(context),
         "kernel": host.kernel,
+        "linkmode": "dynamic",
         "logDriver": "k8s-file",
         "memFree": memory.free,
         "memTotal": memory.total,
         "namespaces": list(host.namespaces),
         "networkBackend": "pypod",
-        "ociRuntime": {"name": "pypod", "path": f"{DIRECTORY}/launch", "version": f"pypod version {__version__}"},
+        "ociRuntime": info_programs.runtime(),
         "os": "linux",
         "overlay": "overlay" in can,
+        "remoteSocket": info_programs.remote_socket(context),
         "security": {
             "apparmorEnabled": False,
             "capabilities": ",".join(DEFAULT_CAPABILITIES),
@@ -78,6 +101,8 @@ def _host(context: Context, host: Host) -> dict[str, Any]:
             "seccompProfilePath": "built-in",
             "selinuxEnabled": False,
         },
+        "serviceIsRemote": False,
+        **info_programs.network_programs(),
         "swapFree": swap.free,
         "swapTotal": swap.total,
         "uptime": _uptime(time.clock_gettime(time.CLOCK_BOOTTIME)),
@@ -112,6 +137,7 @@ def _store(context: Context) -> dict[str, Any]:
     driver = drivers.shown(context)
     disk = os.statvfs(context.layout.root)
     return {
+        "configFile": "",
         "containerStore": {
             "created": states.count("created"),
             "number": len(states),
@@ -124,6 +150,19 @@ def _store(context: Context) -> dict[str, Any]:
         "graphRoot": context.layout.root,
         "graphRootAllocated": disk.f_blocks * disk.f_frsize,
         "graphRootUsed": (disk.f_blocks - disk.f_bfree) * disk.f_frsize,
+        "graphStatus": _graph_status(context, native=driver.name == "overlay" and not driver.program),
+        "imageCopyTmpDir": f"{context.layout.images}/incoming",
         "imageStore": {"number": len(all_images(context.database))},
         "podStore": {"number": len(found), **{name: found.count(name) for name in _POD_STATES}},
+        "runRoot": context.layout.root,
+        "volumePath": context.layout.volumes,
+    }
+
+
+def _graph_status(context: Context, *, native: bool) -> dict[str, str]:
+    return {
+        "Backing Filesystem": info_programs.backing_file_system(context.layout.root),
+        "Native Overlay Diff": "true" if native else "false",
+        "Supports d_type": "true",
+        "Using metacopy": "false",
     }
