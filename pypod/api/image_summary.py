@@ -35,6 +35,13 @@ class ImageSummary:
         return self._named.names
 
     @property
+    def past_names(self) -> tuple[str, ...]:
+        """Its names, the newest first, followed by those that it had before."""
+        from pypod.store.images import with_past_names
+
+        return with_past_names(self.names, self._listing.given_names(self.id))
+
+    @property
     def digests(self) -> tuple[str, ...]:
         """Its names by digest, as registries have or would have them: ``docker.io/library/busybox@sha256:...``."""
         return self._named.repo_digests
@@ -89,13 +96,14 @@ class ImageSummary:
 
 
 class _Listing:
-    """The data that the images of one listing share: the numbers of containers, read once, when first needed."""
+    """The data that the images of one listing share: numbers of containers and past names, read when first needed."""
 
-    __slots__ = ("_counts", "engine")
+    __slots__ = ("_counts", "_given", "engine")
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._counts: dict[str, int] | None = None
+        self._given: dict[str, list[str]] | None = None
 
     def container_count(self, identifier: str) -> int:
         """Return the number of containers created from an image."""
@@ -104,6 +112,14 @@ class _Listing:
 
             self._counts = container_counts(self.engine.database)
         return self._counts.get(identifier, 0)
+
+    def given_names(self, identifier: str) -> list[str]:
+        """Return the names that an image ever had."""
+        if self._given is None:
+            from pypod.store.images import given_names
+
+            self._given = given_names(self.engine.database)
+        return self._given.get(identifier, [])
 
 
 def summaries(engine: types.Engine) -> list[ImageSummary]:

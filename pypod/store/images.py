@@ -173,6 +173,22 @@ def named(database: Database, identifier: str) -> Named:
     return Named(record=image_of(rows[0]), names=tuple(row[0] for row in names), digests=tuple(digests))
 
 
+def given_names(database: Database, image_id: str = "") -> dict[str, list[str]]:
+    """Return the names that each image, or one of them, ever had, those given last first."""
+    only = "WHERE image_id = ?" if image_id else ""
+    statement = f"SELECT image_id, name FROM given_names {only} ORDER BY number DESC"  # noqa: S608
+    found: dict[str, list[str]] = {}
+    for identifier, name in database.read(statement, (image_id,) if image_id else ()):
+        found.setdefault(identifier, []).append(name)
+    return found
+
+
+def with_past_names(names: Sequence[str], given: Iterable[str]) -> tuple[str, ...]:
+    """Return an image's names, the newest first, followed by those among ``given`` that it has no more."""
+    current = tuple(reversed(names))
+    return (*current, *(name for name in given if name not in current))
+
+
 def standing_on(database: Database, identifier: str) -> list[ImageRecord]:
     """Return the other images that have all the layers of an image and at most one more."""
     statement = f"""SELECT {_IMAGE} FROM images WHERE id != ?1 AND config != '' AND EXISTS (
@@ -286,7 +302,7 @@ def remove_image(database: Database, identifier: str) -> None:
             (f"DELETE FROM images WHERE id = ? {unless_used}", both),  # noqa: S608
             *(
                 (f"DELETE FROM {table} WHERE image_id = ? {unless_there}", both)  # noqa: S608
-                for table in ("image_names", "image_digests", "image_blobs", "list_members")
+                for table in ("image_names", "given_names", "image_digests", "image_blobs", "list_members")
             ),
         ]
     )

@@ -146,6 +146,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             DELETE FROM container_secrets WHERE container_id = old.id;
             END""",
     ),
+    (
+        # The names that an image ever had. Removing a name changes nothing here: that must work on a full disk.
+        """CREATE TABLE given_names (
+            image_id TEXT NOT NULL, name TEXT NOT NULL, number INTEGER NOT NULL,
+            PRIMARY KEY (image_id, name)) WITHOUT ROWID""",
+        "INSERT INTO given_names SELECT image_id, name, number FROM image_names",
+        *(
+            f"""CREATE TRIGGER name_{when} AFTER {what} ON image_names BEGIN
+            INSERT OR REPLACE INTO given_names
+                VALUES (new.image_id, new.name, (SELECT COALESCE(MAX(number), 0) + 1 FROM given_names));
+            END"""  # noqa: S608
+            for when, what in (("comes", "INSERT"), ("moves", "UPDATE OF image_id"))
+        ),
+    ),
 )
 
 

@@ -97,6 +97,20 @@ def test_the_newest_first_with_its_columns(store: Store) -> None:
     assert rows[2][4] == "10.2 kB"  # the single record of a tar archive
 
 
+def test_the_history_of_names_has_the_newest_first_and_past_ones(changing: Store) -> None:
+    changing.pypod.ok("tag", "tiny:base", "one:1", "two:2")
+    changing.pypod.ok("untag", "tiny:base", "localhost/one:1")
+    history = changing.pypod.ok("images", "--format", "{{.History}}", "tiny:base")
+    assert history == f"localhost/two:2, {BASE_NAME}, localhost/one:1\n" * 2
+    (shown,) = json.loads(changing.pypod.ok("image", "inspect", "tiny:base"))
+    assert shown["NamesHistory"] == ["localhost/two:2", BASE_NAME, "localhost/one:1"]
+    changing.pypod.ok("tag", "tiny:child", "localhost/two:2")
+    assert changing.pypod.ok("images", "--format", "{{.History}}", "two:2").endswith(f"{CHILD_NAME}\n")
+    (base,) = json.loads(changing.pypod.ok("image", "inspect", "tiny:base"))
+    assert base["NamesHistory"][0] == BASE_NAME
+    assert sorted(base["NamesHistory"]) == sorted([BASE_NAME, "localhost/one:1", "localhost/two:2"])
+
+
 def test_other_columns_and_forms(store: Store) -> None:
     assert cells(store.pypod.ok("images", "--digests", "tiny:base"))[1][2] == store.base.digest
     assert cells(store.pypod.ok("images", "--history", "tiny:base"))[1][-1] == BASE_NAME

@@ -171,6 +171,7 @@ def test_filter_by_the_beginning_of_an_id(world) -> None:
         (["-f", "until=zz"], 'failed to parse value as time or duration: "zz"'),
         (["-f", "until=1s", "-f", "until=2s"], "specify exactly one timestamp for until"),
         (["-f", "restart-policy=x"], "x invalid restart policy"),
+        (["-f", "restart-policy="], " invalid restart policy"),
         (["-f", "exited=x"], 'exited code out of range "x": strconv.ParseInt: parsing "x": invalid syntax'),
         (
             ["--format", "{{.Nope}}"],
@@ -360,3 +361,8 @@ class TestPodPs:
         assert json.loads(pypod.ok("pod", "inspect", "p"))["State"] == "Broken"
         shown = pypod.ok("ps", "-a", "-f", f"id={pod.infra.id}", "--format", "{{.Status}}")
         assert shown == "Exited (unknown)\n"
+
+
+def test_all_have_no_restart_policy(world) -> None:
+    assert world.listed("ps", "-a", "-f", "restart-policy=none") == world.listed("ps", "-a")
+    assert world.listed("ps", "-a", "-f", "restart-policy=always") == []

@@ -147,7 +147,7 @@ def test_info_tells_facts(world) -> None:
 def test_info_as_text_and_by_template(world) -> None:
     text = world.pypod.ok("info")
     assert text.startswith("host:\n  arch: ")
-    assert "\nstore:\n  configFile: \"\"\n  containerStore:\n    created: 1\n    number: 5\n" in text
+    assert '\nstore:\n  configFile: ""\n  containerStore:\n    created: 1\n    number: 5\n' in text
     # Go's field names
     template = "{{.Host.Kernel}} {{.Host.OCIRuntime.Name}} {{.Store.ContainerStore.Running}} {{.Version.Version}}"
     assert world.pypod.ok("info", "-f", template) == f"{os.uname().release} pypod 2 {__version__}\n"

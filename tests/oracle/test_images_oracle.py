@@ -239,7 +239,10 @@ def test_each_reads_what_the_other_saved(both: Both, tmp_path: Path, reader: str
 def test_names_and_removal(both: Both) -> None:
     """The last test: it removes all images."""
     lines = [
-        *("tag tiny:base one", "images -q", "rmi one tiny:base", "images -q", "untag quay.io/x/other:v1"),
+        *("tag tiny:base one", "images -q", "images --format {{.Tag}}_{{.History}} tiny:base"),
+        *("tag tiny:base two", "untag tiny:base localhost/one", "images --format {{.Tag}}_{{.History}} tiny:base"),
+        *("tag tiny:base one", "rmi two"),
+        *("rmi one tiny:base", "images -q", "untag quay.io/x/other:v1"),
         *("images -q -f dangling=true", "image prune -f", "rmi -f nosuch", "rmi -a", "rmi -a", "images -q"),
     ]
     assert both.differences(lines) == []

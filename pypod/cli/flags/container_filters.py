@@ -30,7 +30,7 @@ _STATES = (
     "stopping",
     "unknown",
 )
-_RESTART_POLICIES = ("", "always", "no", "on-failure", "unless-stopped")
+_RESTART_POLICIES = ("none", "always", "no", "on-failure", "unless-stopped")
 _HEALTH = ("starting", "healthy", "unhealthy", "none")
 
 
@@ -135,7 +135,7 @@ def _volume(values: Sequence[str]) -> Test:
 
 def _restart_policy(values: Sequence[str]) -> Test:
     wanted = one_of(values, _RESTART_POLICIES, "{} invalid restart policy")
-    return lambda _: "" in wanted
+    return lambda _: "none" in wanted
 
 
 def _health(values: Sequence[str]) -> Test:

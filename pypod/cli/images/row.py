@@ -89,7 +89,7 @@ FIELDS: dict[str, Callable[[ImageRow], Any]] = {
     "CreatedTime": _time,
     "Dangling": lambda row: not row.image.names,
     "Digest": lambda row: row.image.digest,
-    "History": lambda row: ", ".join(row.image.names),
+    "History": lambda row: ", ".join(row.image.past_names),
     "ID": _id,
     "Id": lambda row: row.image.id,
     "Labels": _labels,
@@ -138,7 +138,7 @@ def as_json(image: ImageSummary) -> Struct:
         found["Dangling"] = True
     found.update(
         Digest=image.digest,
-        History=names,
+        History=list(image.past_names),
         Created=created_s,
         CreatedAt=rfc3339(created_s * _SECOND_NS),
     )

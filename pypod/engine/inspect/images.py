@@ -6,6 +6,7 @@ from pypod.engine.inspect import form
 from pypod.engine.storage import drivers
 from pypod.model.images.image import DOCKER_MANIFEST, Manifest
 from pypod.model.moment import Timestamp, created_ns
+from pypod.store.images import given_names, with_past_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def inspect_image(image: StoredImage) -> dict[str, Any]:
     """Return what podman-image-inspect(1) shows. Raises NoSuchImage, InvalidImage."""
     named = image.named()
     config, manifest = image.config, image.manifest()
+    given = given_names(image.context.database, image.id)
     labels = dict(config.labels) or None
     return form.fill(
         form.IMAGE,
@@ -42,7 +44,7 @@ def inspect_image(image: StoredImage) -> dict[str, Any]:
             "ManifestType": manifest.media_type,
             "User": config.user,
             "History": [_entry(one) for one in config.history],
-            "NamesHistory": list(named.names),
+            "NamesHistory": list(with_past_names(named.names, given.get(image.id, ()))),
             "HealthCheck": _healthcheck(config),
         },
     )
