@@ -84,7 +84,9 @@
 	X(81, hold_root, "")              /* : keep a detached clone of the root mount, for the next mount namespace */ \
 	X(82, place_root, "")             /* : mount the root file system that was held */ \
 	X(83, map_tree, "sss")            /* PATH UID_MAP GID_MAP: owners below PATH are ids in a user namespace with these maps */ \
-	X(84, verify_mounts, "")          /* : check that each mount, mask and read-only path is where the plan put it */
+	X(84, verify_mounts, "")          /* : check that each mount, mask and read-only path is where the plan put it */ \
+	X(85, personality, "n")           /* DOMAIN */ \
+	X(86, entries, "sss+")            /* PATH DIRECTORY LINE...: lines of a passwd or group file, for names that it lacks */
 
 enum operation {
 #define X(number, name, arguments) OP_##name = number,

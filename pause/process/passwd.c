@@ -82,6 +82,16 @@ int has_group(const char *text, uint32_t gid)
 	return found;
 }
 
+int has_name_of(const char *text, const char *line)
+{
+	size_t length = strcspn(line, ":");
+
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
+		if (strcspn(text, ":\n") == length && !strncmp(text, line, length))
+			return 1;
+	return 0;
+}
+
 int is_member(char *members, const char *name)
 {
 	for (char *member; (member = strsep(&members, ","));)

@@ -21,6 +21,8 @@ int find_user(char *passwd, const char *wanted, struct account *account);
 /* The same in the text of a group file, which is left unchanged. */
 int find_group(const char *text, const char *wanted, uint32_t *gid);
 int has_group(const char *text, uint32_t gid);
+/* Whether a line of either file begins with the same name as `line`. */
+int has_name_of(const char *text, const char *line);
 /* Whether `name` is in a list of names, which is cut into pieces. */
 int is_member(char *members, const char *name);
 /* Add to a list without duplicates; ignored when it is full. */

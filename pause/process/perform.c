@@ -22,6 +22,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -78,11 +79,13 @@ static void perform_one(struct process *process, const struct record *record)
 	case OP_verify_mounts: verify_places(process); break;
 
 	case OP_account: add_account(process, record); break;
+	case OP_entries: add_entries(process, record); break;
 	case OP_user: find_process_user(process, record); break;
 	case OP_keep_groups: process->keep_groups = true; break;
 	case OP_own_ids: own_ids(process, record); break;
 	case OP_resource_limit: set_resource_limit(process, record); break;
 	case OP_umask: umask(octal(record, 0)); break;
+	case OP_personality: CHECKED(personality(number(record, 0)) != -1, "personality"); break;
 	case OP_no_new_privileges: CHECKED(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "prctl"); break;
 	case OP_seccomp: filter_calls(process, record); break;
 	case OP_capabilities: set_capabilities(process, record); break;

@@ -119,12 +119,19 @@ static void write_all(const struct process *process, int fd, const char *content
 		fail(process, "write");
 }
 
-/* Append a line to a file of the root. With a `directory` of the host the root's file stays unchanged, and the
+/* Append lines to a file of the root. With a `directory` of the host the root's file stays unchanged, and the
  * container sees a copy from there. Anything but a regular file of a sane size, and any mount, is left alone. */
 static void add_line(struct process *process, const char *path, const char *line, const char *directory)
 {
+	static int copies[2] = { -1, -1 };
 	char copy[PATH_MAX], last = '\n';
 	struct stat st;
+	int *own = &copies[!strcmp(path, "/etc/group")];
+
+	if (*own >= 0) { /* the copy of an earlier operation */
+		write_all(process, *own, line, strlen(line));
+		return;
+	}
 	int fd = open_on_root(process, path, (*directory ? O_RDONLY : O_RDWR | O_APPEND) | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES || errno == EXDEV ||
@@ -150,7 +157,7 @@ static void add_line(struct process *process, const char *path, const char *line
 		write_all(process, out, "\n", last != '\n');
 		write_all(process, out, line, strlen(line));
 		if (*directory) {
-			close(out);
+			*own = out;
 			bind_file(process, copy, path);
 		}
 		free(content);
@@ -198,4 +205,24 @@ void add_account(struct process *process, const struct record *record)
 		return;
 	if (snprintf(line, sizeof line, "%s:x:%s:%s\n", group_wanted, group_wanted, user_wanted) < (int)sizeof line)
 		add_line(process, "/etc/group", line, directory);
+}
+
+void add_entries(struct process *process, const struct record *record)
+{
+	const char *path = text(record, 0);
+	char *content = content_of(process, path), *lines;
+	size_t size = 1;
+
+	for (uint32_t i = 2; i < record->count; i++)
+		size += length(record, i) + 1;
+	lines = calloc(1, size);
+	if (!lines)
+		fail(process, "calloc");
+	for (uint32_t i = 2; i < record->count; i++)
+		if (!has_name_of(content, text(record, i)))
+			strcat(strcat(lines, text(record, i)), "\n");
+	if (*lines)
+		add_line(process, path, lines, text(record, 1));
+	free(lines);
+	free(content);
 }

@@ -8,5 +8,7 @@
 void find_process_user(struct process *process, const struct record *record);
 /* Operation: add entries for ids that the root's passwd and group files lack. */
 void add_account(struct process *process, const struct record *record);
+/* Operation: add lines to the root's passwd or group file, for names that it lacks. */
+void add_entries(struct process *process, const struct record *record);
 
 #endif

@@ -118,17 +118,12 @@ void mount_with_content(struct process *process, const struct record *record)
 	uint64_t attributes = number(record, ATTRIBUTES);
 	int mount = mount_of_record(process, record, attributes & ~(uint64_t)ATTR_RDONLY);
 	int target = must_resolve(process, text(record, TARGET), O_DIRECTORY);
-	bool own_mode = false;
 	/* the mount's own descriptor is O_PATH */
 	int inside = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	for (uint32_t i = FIRST_OPTION; i < record->count; i++)
-		own_mode = own_mode || !strncmp(text(record, i), "mode=", 5);
 	if (inside < 0)
 		fail(process, "openat");
-	copy_content(process, target, inside);
-	if (!own_mode)
-		copy_owner_and_mode(process, target, inside);
+	copy_content(process, target, inside); /* its mode stays that of a tmpfs, 1777 unless given, as with crun */
 	close(inside);
 	if (attributes & ATTR_RDONLY && set_attributes(mount, ATTR_RDONLY, 0, 0) < 0)
 		fail(process, "mount_setattr");

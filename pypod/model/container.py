@@ -33,7 +33,12 @@ class Ulimit(Value):
 
 
 class ContainerSpec(Value):
-    """The specification of a container: immutable, stored, and never changed once the container exists."""
+    """The specification of a container: immutable, stored, and never changed once the container exists.
+
+    A field with its default is not stored, so a default never changes. ``host_users`` are lines for /etc/passwd,
+    ``systemd_tmpfs_bytes`` is the size of each tmpfs that systemd gets, ``seccomp_profile`` the profile in the image's
+    labels.
+    """
 
     name: str
     command: tuple[str, ...] = ()
@@ -66,6 +71,7 @@ class ContainerSpec(Value):
     mounts: tuple[types.Mount, ...] = ()
     volumes_from: tuple[str, ...] = ()
     read_only: bool = False
+    read_only_tmpfs: bool = True
     net: Mode = PRIVATE
     net_program: str = ""
     pid: Mode = PRIVATE
@@ -91,6 +97,16 @@ class ContainerSpec(Value):
     limits: Limits | None = None
     oom_score_adj: int | None = None
     umask: int = 0o022
+    annotations: tuple[tuple[str, str], ...] = ()
+    timezone: str = ""
+    personality: str = ""
+    init_path: str = ""
+    chroot_directories: tuple[str, ...] = ()
+    host_users: tuple[str, ...] = ()
+    group_entry: str = ""
+    systemd: bool = False
+    systemd_tmpfs_bytes: int | None = None
+    seccomp_profile: str = ""
     healthcheck: Healthcheck | None = None
     exposed_ports: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()

@@ -18,7 +18,13 @@ from pypod.kernel.capabilities import mask
 from pypod.kernel.idmap import ALL_IDS
 from pypod.kernel.pidfd import Process
 from pypod.model.value import Value
-from pypod.runtime.oci_process import ACCOUNT_ANNOTATION, GROUPS_ANNOTATION, KEEP_GROUPS_ANNOTATION
+from pypod.runtime.oci_process import (
+    ACCOUNT_ANNOTATION,
+    GROUP_ANNOTATION,
+    GROUPS_ANNOTATION,
+    KEEP_GROUPS_ANNOTATION,
+    PASSWD_ANNOTATION,
+)
 from pypod.runtime.ops import MOUNT_ATTRIBUTES, MS_BIND, MS_PRIVATE, MS_REC, MS_SLAVE, Op, Plan
 
 TYPE_CHECKING = False
@@ -41,6 +47,7 @@ _LINKS = (
     ("/proc/kcore", "/dev/core"),
     ("pts/ptmx", "/dev/ptmx"),
 )
+_PERSONALITIES = {"LINUX": 0, "LINUX32": 8}  # PER_LINUX and PER_LINUX32 of personality(2)
 WHOLE_MAPS = (f"0 0 {ALL_IDS}\n", f"0 0 {ALL_IDS}\n")
 
 
@@ -115,6 +122,7 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
         *_devices(config),
         *_secrets(config, around),
         *around.network,
+        *_entries(config, around),
         *_account(config, around),
         *[Op("sysctl", key.replace(".", "/"), value) for key, value in config["linux"]["sysctl"].items()],
         *[Op("mask", path) for path in config["linux"]["maskedPaths"]],
@@ -309,6 +317,14 @@ def _devices(config: dict[str, Any]) -> list[Op]:
     return [*ops, Op("console", 1)] if config["process"]["terminal"] else ops
 
 
+def _entries(config: dict[str, Any], around: Surroundings) -> list[Op]:
+    lines = (
+        (path, config["annotations"].get(name))
+        for path, name in (("/etc/passwd", PASSWD_ANNOTATION), ("/etc/group", GROUP_ANNOTATION))
+    )
+    return [Op("entries", path, around.copies, *found.split("\n")) for path, found in lines if found]
+
+
 def _account(config: dict[str, Any], around: Surroundings) -> list[Op]:
     entry = config["annotations"].get(ACCOUNT_ANNOTATION, "")
     return [Op("account", _user(config["process"]), around.copies, *entry.split("$GID"))] if entry else []
@@ -335,6 +351,7 @@ def _prepared(config: dict[str, Any], around: Surroundings) -> list[Op]:
     numbers = process["user"]["additionalGids"][1:]  # the first is the primary group, which may need a lookup
     groups = [*(names.split(",") if names else ()), *numbers]
     return [
+        *_personality(config),
         *[_limit(entry) for entry in process["rlimits"]],
         *([Op("keep_groups")] if _keeps_groups(config, around) else []),
         Op("user", _user(process), *map(str, groups)),
@@ -343,6 +360,11 @@ def _prepared(config: dict[str, Any], around: Surroundings) -> list[Op]:
         Op("environment", *process["env"]),
         *[Op("secret_variable", slot, use.target) for slot, _, use in _numbered(config, around) if not use.is_file],
     ]
+
+
+def _personality(config: dict[str, Any]) -> list[Op]:
+    asked = config.get("linux", {}).get("personality")
+    return [Op("personality", _PERSONALITIES[asked["domain"]])] if asked else []
 
 
 def _secured(config: dict[str, Any], around: Surroundings) -> list[Op]:

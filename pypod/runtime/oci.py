@@ -16,6 +16,7 @@ from pypod.model.value import Value
 from pypod.runtime.oci_process import (
     ACCOUNT_ANNOTATION,
     capability_sets,
+    entry_annotations,
     environment,
     group_annotations,
     rlimits,
@@ -55,6 +56,7 @@ _STANDARD_MOUNTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev")),
 )
 _CGROUPS = "/sys/fs/cgroup"
+_SYSTEMD_DIRECTORIES = ("/run", "/run/lock", "/tmp", "/var/log/journal")
 _TYPE, _BLOCK = 0o170000, 0o060000  # S_IFMT and S_IFBLK of inode(7)
 # Our mounts that are left out below a volume on the key: the hierarchies, and what a host's own /dev lacks.
 _LEFT_OUT = {_CGROUPS: f"{_CGROUPS}/", "/dev": "/dev/mqueue"}
@@ -67,7 +69,8 @@ class Places(Value):
     them cannot be mounted there, so the host's are bound. ``has_tty_group``: the tty group is mapped in the namespace.
     ``id_maps`` are the user and group maps of the container's own user namespace. ``devices`` are those beyond the
     default ones: path, major, minor, and the mode with its type. ``seccomp`` is the profile in the specification's
-    form, ``console`` the initial columns and rows of a terminal (0 leaves them to the kernel).
+    form, ``console`` the initial columns and rows of a terminal (0 leaves them to the kernel). ``identifier`` is the
+    container's id, ``localtime`` the file of its time zone if that is not the root's.
     """
 
     root: str
@@ -90,6 +93,8 @@ class Places(Value):
     devices: tuple[tuple[str, int, int, int], ...] = ()
     seccomp: dict[str, Any] | None = None
     console: tuple[int, int] = (0, 0)
+    identifier: str = ""
+    localtime: str = ""
 
 
 def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
@@ -101,7 +106,12 @@ def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         "root": {"path": places.root, "readonly": spec.read_only},
         "process": _process(spec, places),
         "mounts": _mounts(spec, places),
-        "annotations": {**group_annotations(spec.groups), **({ACCOUNT_ANNOTATION: account} if account else {})},
+        "annotations": {
+            **dict(spec.annotations),
+            **group_annotations(spec.groups),
+            **({ACCOUNT_ANNOTATION: account} if account else {}),
+            **entry_annotations(spec),
+        },
         "linux": _linux(spec, places),
     }
 
@@ -128,12 +138,15 @@ def passwd_entry(spec: ContainerSpec) -> str:
 def _process(spec: ContainerSpec, places: Places) -> dict[str, Any]:
     arguments = list(spec.arguments)
     columns, rows = places.console
+    variables = environment(spec, places.hostname)
+    if spec.systemd and not any(one.startswith("container_uuid=") for one in variables):
+        variables.append(f"container_uuid={places.identifier[:32]}")
     return {
         "terminal": spec.terminal,
         **({"consoleSize": {"width": columns, "height": rows}} if spec.terminal and columns and rows else {}),
         "user": user_of(spec.user, spec.groups, spec.umask),
         "args": ["/run/podman-init", "--", *arguments] if spec.init else arguments,
-        "env": environment(spec, places.hostname),
+        "env": variables,
         "cwd": spec.working_directory,
         "capabilities": capability_sets(spec.user, spec.capabilities, spec.added_capabilities),
         "rlimits": rlimits(places.ulimits),
@@ -158,6 +171,7 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
     if not places.shared_shm and not spec.no_shm:
         size = f"size={spec.shm_size_bytes}"
         mounts.append(_mount("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", size]))
+    chroots = [at.rstrip("/") for at in map(plain_path, spec.chroot_directories) if at != "/"]
     for target, source in (
         ("/etc/hosts", "" if spec.no_hosts else places.hosts),
         ("/etc/hostname", places.hostname_file),
@@ -165,16 +179,22 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
     ):
         if source:
             mounts.append(_mount(target, "bind", source, ["bind", "rprivate"]))
+            if target != "/etc/hostname":  # podman's choice
+                mounts += [_mount(f"{at}{target}", "bind", source, ["bind", "rprivate"]) for at in chroots]
+    if places.localtime:
+        mounts.append(_mount("/etc/localtime", "bind", places.localtime, ["bind", "rprivate"]))
     # read-only: one empty file serves all
     mounts.append(_mount("/run/.containerenv", "bind", places.container_env, ["bind", "rprivate", "ro"]))
     if spec.init:
         mounts.append(_mount("/run/podman-init", "bind", places.init, ["bind", "rprivate", "ro"]))
-    if spec.read_only:
+    if spec.read_only and spec.read_only_tmpfs:
         mounts += [
             # empty, unlike podman's: with the host's root its /tmp would be copied into memory
             _mount(at, "tmpfs", "tmpfs", ["nosuid", "nodev", "mode=1777"])
             for at in ("/run", "/tmp", "/var/tmp")
         ]
+    if spec.systemd:
+        mounts = _with_systemd(mounts, spec.systemd_tmpfs_bytes)
     asked = [_asked_mount(mount) for mount in spec.mounts]
     if places.rootless:
         mounts = [own for mount in mounts for own in _as_user(mount, places)]
@@ -187,6 +207,13 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         secrets = [_mount("/run/secrets", "tmpfs", "tmpfs", ["nosuid", "nodev", "noexec", "mode=755"])]
     # parents before children, in whatever order they were given
     return sorted(kept + asked + secrets, key=lambda mount: mount["destination"].count("/"))
+
+
+def _with_systemd(mounts: list[dict[str, Any]], size: int | None) -> list[dict[str, Any]]:
+    """Add the directories that systemd writes to (podman-run(1), --systemd), except where something is mounted."""
+    words = ["nosuid", "nodev", "mode=1777", *([f"size={size}"] if size else []), "tmpcopyup"]
+    taken = {mount["destination"] for mount in mounts}
+    return mounts + [_mount(at, "tmpfs", "tmpfs", words) for at in _SYSTEMD_DIRECTORIES if at not in taken]
 
 
 # File systems that only the owner of a namespace may mount, and its kind. mqueue is left out instead.
@@ -261,6 +288,7 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         "readonlyPaths": [path for path in read_only if path not in spec.unmasks],
         "devices": [_device(*one) for one in places.devices],
         "rootfsPropagation": "slave",
+        **({"personality": {"domain": spec.personality}} if spec.personality else {}),
         **({"seccomp": places.seccomp} if places.seccomp else {}),
     }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KEEP_GROUPS_ANNOTATION = "run.oci.keep_original_groups"
 GROUPS_ANNOTATION = "io.pypod.groups"  # names, to be looked up in the container's group file
 ACCOUNT_ANNOTATION = "io.pypod.account"
+PASSWD_ANNOTATION, GROUP_ANNOTATION = "io.pypod.passwd", "io.pypod.group"  # lines to add to these files
 UNLIMITED = 2**64 - 1
 NOBODY = 65534  # as the kernel's overflow ids (user_namespaces(7))
 
@@ -51,6 +52,19 @@ def group_annotations(groups: Sequence[str]) -> dict[str, str]:
         return {KEEP_GROUPS_ANNOTATION: "1"}
     names = ",".join(one for one in groups if not _is_id(one))
     return {GROUPS_ANNOTATION: names} if names else {}
+
+
+def entry_annotations(spec: ContainerSpec) -> dict[str, str]:
+    """Return the annotations for lines of the passwd and group files beyond those of ``passwd_entry``."""
+    found = {PASSWD_ANNOTATION: "\n".join(spec.host_users)} if spec.host_users else {}
+    user, _, group = spec.user.partition(":")
+    number = group or user
+    if spec.passwd and spec.group_entry and _is_id(number):
+        line = spec.group_entry
+        for name, value in (("GROUPNAME", number), ("GID", number), ("USERLIST", user)):
+            line = line.replace(f"${name}", value)
+        found[GROUP_ANNOTATION] = line
+    return found
 
 
 def rlimits(ulimits: Sequence[Ulimit]) -> list[dict[str, Any]]:

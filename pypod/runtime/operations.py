@@ -235,6 +235,14 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         "verify from inside that every mount, mask and read-only path is in place",
         "stat(2)",
     ),
+    "personality": (85, "n", "DOMAIN", "set the execution domain {DOMAIN}", "personality(2)"),
+    "entries": (
+        86,
+        "sss+",
+        "PATH DIRECTORY LINE...",
+        "add to {PATH}, unless it has their names: {LINE}",
+        "passwd(5)",
+    ),
 }
 
 

@@ -42,8 +42,10 @@ def labels(record: ContainerRecord | PodRecord) -> dict[str, str]:
 
 
 def to_json(value: Value) -> str:
-    """Return a spec as JSON."""
-    return plain_json.dumps(_plain(value))
+    """Return a spec as JSON. Fields with their default are left out: few containers set many of the eighty."""
+    defaults = value._defaults
+    given = {name: _plain(item) for name, item in value.items() if name not in defaults or item != defaults[name]}
+    return plain_json.dumps(given)
 
 
 def _plain(value: Any) -> Any:

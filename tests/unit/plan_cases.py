@@ -202,6 +202,7 @@ def _cases() -> Iterator[tuple[str, Plan]]:
     yield "hosts_none", _given(no_hosts=True)
     yield "hosts_added", _given(add_hosts=("db:10.0.0.1",), network="host")
     yield "resolv_conf_none", _given(network="host", places={"resolv_conf": ""})
+    yield from _running()
     yield from _namespaces()
     yield from _rights()
     yield from _mounts()
@@ -209,6 +210,22 @@ def _cases() -> Iterator[tuple[str, Plan]]:
     yield from _user_namespaces()
     yield from _infras()
     yield from _execs()
+
+
+def _running() -> Iterator[tuple[str, Plan]]:
+    games = {"spec": {"host_users": ("games:*:5:60:games:/:/bin/sh", "a:*:7:7::/a:/bin/sh")}}
+    yield "host_users", _given(**games)
+    yield (
+        "host_users_and_account",
+        _given(user="7:8", group_entry="$GROUPNAME:x:$GID:$USERLIST", overlay=False, **games),
+    )
+    yield "timezone", _given(spec={"timezone": "UTC"}, places={"localtime": f"{_DIRECTORY}/localtime"})
+    yield "personality", _given(personality="linux32")
+    yield "init_path", _given(init=True, places={"init": "/usr/bin/catatonit"})
+    yield "chroot_directories", _given(chroot_directories=("/a", "/b/c/", "/"))
+    yield "read_only_without_tmpfs", _given(read_only=True, read_only_tmpfs=False)
+    yield "systemd", _given(("/sbin/init",), places={"identifier": "f" * 64})
+    yield "systemd_sized", _given(systemd="always", shm_size_systemd="1m", tmpfs=("/run:size=2m",))
 
 
 # Kept in the specification, without effect on the plan's operations for the process.
@@ -223,6 +240,10 @@ _WITHOUT_EFFECT: dict[str, Any] = {
     "pids_limit": 10,
     "remove": True,
     "cgroup_parent": "/mine",
+    "annotations": {"a": "b"},
+    "seccomp_policy": "default",
+    "http_proxy": False,
+    "host_environment": False,
 }
 
 

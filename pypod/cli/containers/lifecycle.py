@@ -21,7 +21,7 @@ STOP = Command(
         "  waiting once it has been up for 2 seconds, the time a program is given to install its handler."
     ),
     synopsis=_SYNOPSIS,
-    flags=(ALL, CIDFILE, EXPLAIN, FILTER, IGNORE, LATEST, TIME),
+    flags=(ALL, CIDFILE, EXPLAIN, FILTER, IGNORE, LATEST, TIME.replace(aliases=("timeout",))),
     examples=("pypod stop ctrID", "pypod stop --time 2 wonderful_otter"),
 )
 RESTART = Command(

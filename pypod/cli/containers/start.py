@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.cli.flags import selection
 from pypod.cli.flags.objects import ALL, EXPLAIN, FILTER, LATEST
-from pypod.cli.flags.parser import Command, Flag
+from pypod.cli.flags.parser import Command, Flag, UsageError
 from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
 from pypod.errors import PypodError
 
@@ -39,6 +39,7 @@ def run_start(options: Parsed, root: str | None) -> int:
     attach = options["attach"] or options["interactive"]
     if options.changed("sig-proxy") and options["sig-proxy"] and not options["attach"]:
         raise InvalidSpec("--sig-proxy", "you cannot use sig-proxy without --attach: invalid argument")
+    _check(options)
     with Engine(root) as engine:
         found, problems = selection.containers(engine, options, filter_names=True)
         if options["all"]:
@@ -46,7 +47,7 @@ def run_start(options: Parsed, root: str | None) -> int:
         if options["explain"]:
             return selection.each(found, problems, lambda _: None, lambda one: str(one.explain(attended=attach)))
         if not attach:
-            names = selection.as_given(options, found)
+            names = {} if options["filter"] else selection.as_given(options, found)
             running: set[str] = set()
 
             def start(one: Container) -> None:
@@ -54,7 +55,10 @@ def run_start(options: Parsed, root: str | None) -> int:
                 _start(one)
 
             # as in podman: one that is running already is not named
-            return selection.each(found, problems, start, lambda one: None if one.id in running else names[one.id])
+            def shown(one: Container) -> str | None:
+                return None if one.id in running else names.get(one.id, one.id)
+
+            return selection.each(found, problems, start, shown)
         if problems:
             raise problems[0]
         if len(found) != 1:
@@ -70,6 +74,19 @@ def _start(container: Container) -> None:
     except PypodError as error:
         error.message = f'unable to start container "{container.id}": {error.message}'
         raise
+
+
+def _check(options: Parsed) -> None:
+    """Raise UsageError for a combination that podman refuses, in its words."""
+    message = ""
+    if options["all"] and options.positionals:
+        message = "either start all containers or the container(s) provided in the arguments"
+    elif options["all"] and options["attach"]:
+        message = "you cannot start and attach all containers at once"
+    elif not (options.positionals or options["all"] or options["latest"] or options["filter"]):
+        message = "start requires at least one argument"
+    if message:
+        raise UsageError("", message)
 
 
 def _start_attached(container: Container, options: Parsed) -> int:

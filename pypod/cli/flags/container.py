@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
     from pypod.cli.flags.parser import Parsed
 
+# What these flags need is not there: podman's words, as far as it has some.
+_REFUSED = {
+    "gpus": "setting up CDI devices: unresolvable CDI devices nvidia.com/gpu={}",
+    "rdt-class": "Intel RDT is not available: no class of service {}",
+}
+REFUSED_FLAGS = (
+    Flag(name="gpus", hidden=True, help="GPU devices to add to the container ('all' to pass all GPUs)"),
+    Flag(name="rdt-class", hidden=True, help="Class of Service (COS) that the container should be assigned to"),
+)
 # Flags of podman that pypod does not have yet: using one reports that, not an unknown flag.
 _NOT_YET = {
     **dict.fromkeys(("restart",), "restarts"),
@@ -28,6 +37,7 @@ NOT_YET_FLAGS = tuple(
 FLAGS: tuple[Flag, ...] = (
     *flags_of(ContainerOptions),
     *NOT_YET_FLAGS,
+    *REFUSED_FLAGS,
     Flag(name="cidfile", help="Write the container ID to the file"),
     Flag(name="disable-content-trust", kind="bool", hidden=True, help="This is a Docker specific option and is a NOOP"),
     Flag(name="env-file", kind="stringArray", help="Read in a file of environment variables"),
@@ -56,6 +66,10 @@ def refuse_not_yet(options: Parsed) -> None:
 def container_options(options: Parsed) -> tuple[str, list[str], dict[str, Any]]:
     """Return the image (or nothing), the command and the library's options of a container. Raises InvalidSpec."""
     refuse_not_yet(options)
+    for name, why in _REFUSED.items():
+        if options[name]:
+            hint = "pypod has no CDI: name the devices with --device" if name == "gpus" else ""
+            raise InvalidSpec(f"--{name}", why.format(options[name]), hint=hint)
     image, *words = options.positionals or ("",)
     if not image:
         message = "--rootfs requires a directory" if options["rootfs"] else "an image or --rootfs is required"

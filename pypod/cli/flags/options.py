@@ -89,6 +89,13 @@ def _pairs(entries: Sequence[str], flag: str) -> dict[str, str]:
     return found
 
 
+def _annotations(entries: Sequence[str], flag: str) -> dict[str, str]:
+    for entry in entries:
+        if "=" not in entry:
+            raise InvalidSpec(flag, "annotations must be formatted KEY=VALUE")
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
+
+
 def _mounts(texts: Sequence[str], _: str) -> list[Mount]:
     from pypod.model.mount import parse_mount
 
@@ -141,6 +148,7 @@ def _decimal(text: str) -> int:
 
 
 _READERS: dict[str, Callable[[Any, str], Any]] = {
+    "annotations": _annotations,
     "blkio_weight": _weight,
     "blkio_weight_device": _weights_of_devices,
     "device_read_bps": _bytes_of_devices,

@@ -110,8 +110,9 @@ def _names(options: Parsed, id_flag: str, *, filter_names: bool = False) -> list
         if not filter_names:
             raise UsageError("", "--filter takes no arguments")
     elif names and chosen:
-        flag = "--all" if _flag(options, "all") else "--latest"
-        raise UsageError("", f"no arguments are needed with {flag}")
+        latest = not _flag(options, "all")
+        words = "--latest and containers cannot be used together" if latest else "no arguments are needed with --all"
+        raise UsageError("", words)
     if not names and not chosen and not (_flag(options, "ignore") and id_flag):
         raise UsageError("", "you must provide at least one name or id")
     return names

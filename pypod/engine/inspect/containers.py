@@ -84,7 +84,10 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
         "Config": _config(context, record, spec, infra=infra),
         "HostConfig": _host_config(record, spec, infra_id, f"{directory}/ctr.log", infra=infra),
     }
-    values["Config"]["Annotations"] = annotations_of(record, spec, infra_id, started=state.status != "created")
+    values["Config"]["Annotations"] = {
+        **annotations_of(record, spec, infra_id, started=state.status != "created"),
+        **dict(spec.annotations),
+    }
     if spec.net == PRIVATE and "Networks" in settings:
         values["HostConfig"]["NetworkMode"] = "bridge"
     return form.fill(form.CONTAINER, values)
@@ -228,6 +231,9 @@ def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, i
         ]
     if spec.healthcheck is not None:  # omitted by podman otherwise
         found["Healthcheck"] = _healthcheck(spec.healthcheck)
+    found |= {"Timezone": spec.timezone} if spec.timezone else {}
+    found |= {"SystemdMode": True} if spec.systemd else {}
+    found |= {"ChrootDirs": list(spec.chroot_directories)} if spec.chroot_directories else {}
     if spec.exposed_ports:  # as in podman since version 5
         from pypod.engine.inspect.networks import bindings
         from pypod.model.port import parse_exposed
@@ -335,7 +341,7 @@ def user_mounts(spec: ContainerSpec) -> list[Mount]:
     from pypod.model.mount import parse_tmpfs
 
     found = list(spec.mounts)
-    if spec.read_only:
+    if spec.read_only and spec.read_only_tmpfs:
         taken = {mount.target for mount in found}
         found += [parse_tmpfs(f"{target}:notmpcopyup") for target in _WRITABLE if target not in taken]
     return found

@@ -66,6 +66,11 @@ def filter_of(context: Context, spec: ContainerSpec) -> tuple[bytes, int]:
     """Return the seccomp program of a container, empty for none, and the flags to load it with."""
     if spec.privileged or spec.seccomp == "unconfined":
         return b"", 0
+    if spec.seccomp_profile:
+        from pypod.runtime.seccomp.filter import filter_and_flags
+
+        content = spec.seccomp_profile.encode("utf-8", "surrogateescape")
+        return filter_and_flags(spec.image, frozenset(spec.capabilities), context.layout.cache, content)
     if not spec.seccomp:
         return context.default_filter(spec.capabilities)
     from pypod.runtime.seccomp.filter import filter_and_flags

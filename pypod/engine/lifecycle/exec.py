@@ -144,6 +144,7 @@ class Exec(Value):
                 **({} if container.oom_score_adj is None else {"oomScoreAdj": container.oom_score_adj}),
             },
             "annotations": group_annotations(container.groups),
+            **({"linux": {"personality": {"domain": container.personality}}} if container.personality else {}),
         }
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord, PodRecord
 
 
+_ZONE_LIMIT_BYTES = 1 << 20
+
+
 def of_container(
     context: Context,
     record: ContainerRecord,
@@ -52,6 +55,23 @@ def of_pod(
     return etc_files.network_files(
         directory, spec, pod_hostname(spec), names, attached, on_host=on_host, running=running
     )
+
+
+def localtime(directory: str, spec: ContainerSpec) -> list[Effect]:
+    """Return the effect that copies the file of a container's time zone, none without one."""
+    if not spec.timezone:
+        return []
+    from pypod.engine.core.effects import Effect
+
+    path, zone = f"{directory}/localtime", spec.timezone
+    return [Effect(f"write {path} for the time zone {zone}", "tzfile(5)", lambda: _copy_zone(zone, path))]
+
+
+def _copy_zone(zone: str, path: str) -> None:
+    from pypod.engine.specs.running import timezone_file
+
+    with open(timezone_file(zone), "rb") as source, open(path, "wb") as copy:
+        copy.write(source.read(_ZONE_LIMIT_BYTES))
 
 
 def shown(context: Context, record: ContainerRecord, spec: ContainerSpec, pod: PodSpec | None) -> tuple[str, str]:

@@ -62,7 +62,8 @@ def configuration(start: Start) -> dict[str, Any]:
     if not (spec.privileged or spec.seccomp == "unconfined"):
         from pypod.runtime.seccomp.config import seccomp_of
 
-        seccomp = seccomp_of(spec.seccomp or None, frozenset(spec.capabilities))
+        path = spec.image if spec.seccomp_profile else spec.seccomp or None
+        seccomp = seccomp_of(path, frozenset(spec.capabilities), spec.seccomp_profile)
     return runtime_spec(volumes.with_sources(start.context.layout, spec), _places(start, seccomp))
 
 
@@ -78,7 +79,7 @@ def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
         hostname_file=f"{shared}/hostname",
         resolv_conf=resolv_conf,
         container_env=f"{start.directory}/containerenv" if spec.privileged else layout.container_env,
-        init=program_path("init") if spec.init else "",
+        init=(spec.init_path or program_path("init")) if spec.init else "",
         cgroup_path=record.cgroup,
         cgroup_mount=cgroups.shown,
         resources=limits.resources_of(spec.limits, default_pids=True),
@@ -93,6 +94,8 @@ def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
         devices=_host_devices() if spec.privileged else (),
         seccomp=seccomp,
         console=(start.terminal.columns, start.terminal.rows),
+        identifier=record.id,
+        localtime=f"{start.directory}/localtime" if spec.timezone else "",
     )
 
 

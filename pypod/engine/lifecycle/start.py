@@ -152,6 +152,7 @@ class Start(Value):
             *volumes.making(context, spec, self.maps),
             *user_network.preparations(context, record.id, spec),
             *self._container_env(),
+            *files.localtime(self.directory, spec),
             *bridges.preparations(context, attachments.networks_of(attached)),
             *files.of_container(context, record, spec, self.pod_spec, attached),
             kept_records.keep(context, record, self.pod, attachments.networks_of(attached)),

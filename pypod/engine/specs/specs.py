@@ -5,6 +5,7 @@ from __future__ import annotations
 from pypod.engine.networks import user_network
 from pypod.engine.networks.options import asked_network, dns_fields
 from pypod.engine.resources.limits import from_options
+from pypod.engine.specs.running import SYSTEMD_STOP_SIGNAL, running_fields
 from pypod.engine.specs.variables import unset_environment
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.abi import DIGITS_LIMIT, RESOURCES, SIGTERM, signal_number
@@ -94,10 +95,13 @@ def container_spec(
     if options.shm_size is not None and modes["ipc"].mode == "host":
         raise InvalidSpec("--shm-size", "cannot set shmsize when running in the host IPC namespace")
     idmap = _idmap(options)
+    words, entrypoint = (command,) if isinstance(command, str) else tuple(command), tuple(options.entrypoint or ())
+    running = running_fields(options, (*entrypoint, *words), image)
+    stop_signal = options.stop_signal or (SYSTEMD_STOP_SIGNAL if running["systemd"] else SIGTERM)
     return ContainerSpec(
         name=name,
-        command=(command,) if isinstance(command, str) else tuple(command),
-        entrypoint=tuple(options.entrypoint or ()),
+        command=words,
+        entrypoint=entrypoint,
         rootfs="" if image else rootfs_path(options.rootfs),
         image=image.used_name if image else "",
         layers=image.layer_directories() if image else (),
@@ -135,7 +139,7 @@ def container_spec(
         ulimits=_ulimits(options.ulimits),
         sysctls=sysctls,
         labels=tuple(sorted(options.labels.items())),
-        stop_signal=signal_number(options.stop_signal or SIGTERM, argument="--stop-signal"),
+        stop_signal=signal_number(stop_signal, argument="--stop-signal"),
         stop_timeout_s=options.stop_timeout,
         shm_size_bytes=DEFAULT_SHM_BYTES if options.shm_size is None else options.shm_size,
         interactive=options.interactive,
@@ -149,6 +153,7 @@ def container_spec(
         exposed_ports=_exposed_ports(options.exposed_ports),
         create_command=tuple(options.create_command),
         **dns_fields(asked, options),
+        **running,
         **security,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pypod.errors import InvalidSpec
 from pypod.model.container import DEFAULT_ENVIRONMENT
 
@@ -10,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pypod.model.options.container import ContainerOptions
+
+_PROXIES = tuple(
+    word for name in ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy") for word in (name, name.upper())
+)
 
 
 def with_variables(options: ContainerOptions, image: Iterable[tuple[str, str]] = ()) -> ContainerOptions:
@@ -23,7 +29,14 @@ def with_variables(options: ContainerOptions, image: Iterable[tuple[str, str]] =
         defaults = _merged(options.env_merge, {**dict(DEFAULT_ENVIRONMENT), **defaults})
     unset = defaults.keys() if options.unsetenv_all else set(options.unsetenv)
     kept = {name: value for name, value in defaults.items() if name not in unset}
-    return options.replace(environment={**kept, **options.environment})
+    return options.replace(environment={**kept, **_of_host(options), **options.environment})
+
+
+def _of_host(options: ContainerOptions) -> dict[str, str]:
+    """Return those of our own variables that the container gets."""
+    if options.host_environment:
+        return dict(os.environ)
+    return {name: os.environ[name] for name in _PROXIES if name in os.environ} if options.http_proxy else {}
 
 
 def unset_environment(options: ContainerOptions) -> tuple[str, ...]:

@@ -12,11 +12,12 @@ from pypod.model.options.classes import field, frozen
 from pypod.model.options.fields import NONE_GIVEN, about
 from pypod.model.options.limits import SIZE, LimitOptions
 from pypod.model.options.network import NetworkOptions, UserNamespaceOptions
+from pypod.model.options.running import RunningOptions
 from pypod.model.secret import SecretUse
 
 
 @frozen(kw_only=True)
-class ContainerOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
+class ContainerOptions(RunningOptions, LimitOptions, NetworkOptions, UserNamespaceOptions):
     """The options of a container, besides its image and command. Sizes in bytes, times in seconds."""
 
     name: str = field(default="", metadata=about("Assign a name to the container"))

@@ -35,7 +35,7 @@ class NetworkOptions(Options):
         metadata=about("Set custom DNS servers; 'none' keeps the image's /etc/resolv.conf", kind="strings"),
     )
     dns_options: Sequence[str] = field(
-        default=(), metadata=about("Set custom DNS options", flag="dns-option", kind="strings")
+        default=(), metadata=about("Set custom DNS options", flag="dns-option", kind="strings", aliases=("dns-opt",))
     )
     dns_search: Sequence[str] = field(
         default=(), metadata=about("Set custom DNS search domains; '.' for none", kind="strings")

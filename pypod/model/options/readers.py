@@ -201,6 +201,15 @@ def umask(value: int | str) -> int:
     return found
 
 
+def systemd(value: str | bool) -> str:
+    """Accept true, false or always."""
+    found = str(value).lower() if isinstance(value, bool) else text(value).lower()
+    if found not in ("true", "false", "always"):
+        problem = '--systemd values must be one of "true, false, always"'
+        raise ValueError(f"invalid config provided: {problem}: invalid configuration")
+    return found
+
+
 def ports(value: Sequence[str | int | Port] | Mapping[str | int, str | int]) -> tuple[Port, ...]:
     """Accept ports: strings as in podman's --publish, numbers, or a mapping from host to container ports."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.kernel.release import version_of
-from pypod.runtime.seccomp.filter import BUNDLED_PROFILE, load_profile
+from pypod.runtime.seccomp.filter import BUNDLED_PROFILE, load_profile, parse_profile
 from pypod.runtime.seccomp.profile import (
     ACTIONS,
     DEFAULT_FLAGS,
@@ -26,17 +26,18 @@ if TYPE_CHECKING:
 _NATIVE = "SCMP_ARCH_NATIVE"  # libseccomp's name, not one of the specification's
 
 
-def seccomp_of(path: str | None, capabilities: frozenset[str]) -> dict[str, Any]:
+def seccomp_of(path: str | None, capabilities: frozenset[str], content: str = "") -> dict[str, Any]:
     """Return ``linux.seccomp`` for the profile at ``path``, or for podman's default one, on this host.
+
+    ``content`` is that of a profile which is in no file; ``path`` then says where it is from.
 
     Raises as filter.load_profile and filter.compile_profile do.
     """
     where = path or BUNDLED_PROFILE
     uname = os.uname()
     target = Target(architecture=uname.machine, capabilities=capabilities, kernel=version_of(uname.release) or (0, 0))
-    return written(
-        read_profile(load_profile(where), target, f"loading seccomp profile ({where}) failed"), uname.machine
-    )
+    profile = parse_profile(content.encode(), where) if content else load_profile(where)
+    return written(read_profile(profile, target, f"loading seccomp profile ({where}) failed"), uname.machine)
 
 
 def written(profile: Profile, machine: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def load_profile(path: str) -> dict[str, Any]:
     Raises:
         InvalidSpec: the file cannot be read, is not a regular file, is larger than 1 MiB, or is not a JSON object.
     """
-    return _parse_profile(_read_profile(path), path)
+    return parse_profile(_read_profile(path), path)
 
 
 def compile_profile(
@@ -73,16 +73,22 @@ def filter_for(path: str | None, capabilities: frozenset[str], cache_dir: str) -
     return filter_and_flags(path, capabilities, cache_dir)[0]
 
 
-def filter_and_flags(path: str | None, capabilities: frozenset[str], cache_dir: str) -> tuple[bytes, int]:
-    """Return the filter, as filter_for does, and the SECCOMP_FILTER_FLAG_* to load it with."""
-    content = None if path is None else _read_profile(path)
+def filter_and_flags(
+    path: str | None, capabilities: frozenset[str], cache_dir: str, content: bytes | None = None
+) -> tuple[bytes, int]:
+    """Return the filter, as filter_for does, and the SECCOMP_FILTER_FLAG_* to load it with.
+
+    ``content`` is that of a profile which is in no file; ``path`` then says where it is from.
+    """
+    if content is None and path is not None:
+        content = _read_profile(path)
     name = _entry_name(content, capabilities)
     entry = os.path.join(cache_dir, name)
     cached = _read_entry(entry, name)
     if cached is not None:
         return cached
     where = BUNDLED_PROFILE if path is None else path
-    profile = load_profile(where) if content is None else _parse_profile(content, where)
+    profile = load_profile(where) if content is None else parse_profile(content, where)
     machine = os.uname().machine
     applied = _apply_profile(profile, capabilities, machine, None, f"loading seccomp profile ({where}) failed")
     program = _compile(applied, machine)
@@ -121,7 +127,8 @@ def _read_regular(path: str, size: int, flags: int = 0) -> bytes | None:
         os.close(fd)
 
 
-def _parse_profile(content: bytes, path: str) -> dict[str, Any]:
+def parse_profile(content: bytes, path: str) -> dict[str, Any]:
+    """Return the profile in ``content``, which is from ``path``. Raises as load_profile does."""
     import json
 
     def refuse(constant: str) -> None:

@@ -206,7 +206,7 @@ def test_files_of_a_pod_are_one_for_all_members(box) -> None:
 
 
 def test_a_tmpfs_begins_with_what_is_there(box, own_rootfs: Path) -> None:
-    """podman's tmpcopyup: content, owners, modes, links; no link is followed to the outside."""
+    """podman's tmpcopyup: content, owners, modes, links, in a tmpfs with its own mode; no link is followed outside."""
     place = own_rootfs / "place"
     (place / "deep/er").mkdir(parents=True)
     place.chmod(0o750)
@@ -222,14 +222,14 @@ def test_a_tmpfs_begins_with_what_is_there(box, own_rootfs: Path) -> None:
     assert execute(container, "stat", "-fc", "%T", "/place") == "tmpfs\n"
     assert execute(container, "cat", "/place/deep/er/file") == "content\n"
     assert execute(container, "stat", "-c", "%a %u %g", "/place", "/place/deep/er/file").splitlines() == [
-        "750 0 0", "4711 33 44",
+        "1777 0 0", "4711 33 44",
     ]  # fmt: skip
     assert execute(container, "stat", "-c", "%Y", "/place/deep") == "2\n"
     assert execute(container, "readlink", "/place/link") == "/etc/shadow\n"
     assert execute(container, "ls", "/place").split() == ["deep", "link"]
     execute(container, "sh", "-c", "echo changed > /place/deep/er/file")
     assert (place / "deep/er/file").read_text() == "content\n"
-    for words, mode in ((":notmpcopyup", "1777"), (":mode=711", "711"), (":ro", "750")):
+    for words, mode in ((":notmpcopyup", "1777"), (":mode=711", "711"), (":ro", "1777")):
         other = box.stay(tmpfs=[f"/place{words}"], **options)
         assert execute(other, "stat", "-c", "%a", "/place") == f"{mode}\n"
         assert ("deep" in execute(other, "ls", "/place").split()) == (words != ":notmpcopyup")
@@ -406,5 +406,7 @@ def test_what_does_not_fit_where_it_is_to_be_mounted(box, tmp_path: Path, what: 
 
 
 def test_a_file_system_in_memory_where_a_file_is(box) -> None:
-    with pytest.raises(LaunchFailed, match=r"mount tmpfs on /etc/passwd .*a file is there.*: Not a directory"):
+    with pytest.raises(
+        LaunchFailed, match=r"mount tmpfs on /etc/passwd .* is a file where a directory is needed: Not a directory"
+    ):
         box.run("true", tmpfs=["/etc/passwd"])

@@ -1,0 +1,60 @@
+"""Further options of a container: its environment, ids and files, and who learns of its process."""
+
+from __future__ import annotations
+
+from _collections_abc import Mapping, Sequence
+
+from pypod.model.options import readers as read
+from pypod.model.options.classes import field, frozen
+from pypod.model.options.fields import NONE_GIVEN, Options, about
+from pypod.model.options.limits import SIZE
+
+
+@frozen(kw_only=True)
+class RunningOptions(Options):
+    """Options of a container that pods do not have. Sizes in bytes, times in seconds."""
+
+    timezone: str = field(default="", metadata=about("Set timezone in container", flag="tz"))
+    annotations: Mapping[str, str] = field(
+        default=NONE_GIVEN,
+        metadata=about("Add annotations to container (key=value)", flag="annotation", kind="strings"),
+    )
+    host_environment: bool = field(
+        default=False,
+        metadata=about("Use all current host environment variables in container", flag="env-host"),
+    )
+    http_proxy: bool = field(
+        default=True, metadata=about("Set proxy environment variables in the container based on the host proxy vars")
+    )
+    personality: str = field(
+        default="", metadata=about("Configure execution domain using personality (e.g., LINUX/LINUX32)")
+    )
+    init_path: str = field(default="", converter=read.path, metadata=about("Path to the container-init binary"))
+    read_only_tmpfs: bool = field(
+        default=True,
+        metadata=about("When running containers in read-only mode mount a read-write tmpfs on /run, /tmp and /var/tmp"),
+    )
+    chroot_directories: Sequence[str] = field(
+        default=(),
+        converter=read.paths,
+        metadata=about("Chroot directories inside the container", flag="chrootdirs", kind="strings"),
+    )
+    host_users: Sequence[str] = field(
+        default=(),
+        converter=read.users,
+        metadata=about("Host user account to add to /etc/passwd within container", flag="hostuser", kind="strings"),
+    )
+    group_entry: str = field(default="", metadata=about("Entry to write to /etc/group"))
+    systemd: str = field(
+        default="true",
+        converter=read.systemd,
+        metadata=about('Run container in systemd mode ("true"|"false"|"always")', kind="string"),
+    )
+    shm_size_systemd: int | None = field(
+        default=None,
+        converter=read.shm,
+        metadata=about("Size of systemd specific tmpfs mounts (/run, /run/lock)", kind="string", metavar=SIZE),
+    )
+    seccomp_policy: str = field(
+        default="default", metadata=about("Policy for selecting a seccomp profile: default, image")
+    )
