@@ -40,6 +40,7 @@ _WHERE = {
     "Progress": "pypod.model.progress",
     "Registries": "pypod.api.registries",
     "Secret": "pypod.api.secret",
+    "Volume": "pypod.api.volume",
     "check": "pypod.api.functions",
     "compare": "pypod.api.functions",
     "events": "pypod.api.functions",
@@ -62,6 +63,7 @@ _WHERE = {
             "NoSuchPod",
             "NoSuchSecret",
             "NoSuchUser",
+            "NoSuchVolume",
             "NotFound",
             "NotInRegistry",
             "PermissionDenied",
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
     from pypod.api.secret import Secret as Secret
     from pypod.api.summaries import ContainerSummary as ContainerSummary
     from pypod.api.summaries import PodSummary as PodSummary
+    from pypod.api.volume import Volume as Volume
     from pypod.engine.containers.attach import Attachment as Attachment
     from pypod.engine.containers.logs import LogReader as LogReader
     from pypod.engine.inspect.check import HostReport as HostReport

@@ -6,12 +6,13 @@ the fields.
     PypodError
     ├── InvalidSpec (ValueError)        an argument is invalid; nothing was done
     │   └── UnknownOption (TypeError)   no such option
-    ├── NotFound (LookupError)          no such pod, container, image, network or secret
+    ├── NotFound (LookupError)          no such pod, container, image, network, secret or volume
     │   ├── NoSuchPod
     │   ├── NoSuchContainer
     │   ├── NoSuchImage
     │   ├── NoSuchNetwork
-    │   └── NoSuchSecret
+    │   ├── NoSuchSecret
+    │   └── NoSuchVolume
     ├── AmbiguousName (LookupError)     a short id or name matches several objects
     ├── AlreadyExists                   the name is taken
     ├── InUse                           something else still needs the object
@@ -56,6 +57,7 @@ __all__ = [
     "NoSuchPod",
     "NoSuchSecret",
     "NoSuchUser",
+    "NoSuchVolume",
     "NotFound",
     "NotInRegistry",
     "PermissionDenied",
@@ -168,14 +170,24 @@ class NoSuchSecret(NotFound):
         self.ref = ref
 
 
+class NoSuchVolume(NotFound):
+    kind = "volume"
+
+    def __init__(self, ref: str, *, hint: str = "") -> None:
+        PypodError.__init__(self, f'no volume with name "{ref}" found: no such volume', hint=hint)
+        self.ref = ref
+
+
 class AmbiguousName(PypodError, LookupError):
-    """``ref`` is a prefix of the ids of several objects: ``matches``."""
+    """``ref`` is a prefix of the ids of several objects, or of the names of several volumes: ``matches``."""
 
     def __init__(self, kind: str, ref: str, matches: tuple[str, ...]) -> None:
-        message = f"more than one result for {kind} name or ID {ref}"
+        message, hint = f"more than one result for {kind} name or ID {ref}", "give more characters of the ID"
         if kind == "secret":
             message = f"more than one result secret with prefix {ref}: secret is ambiguous"
-        super().__init__(message, hint="give more characters of the ID")
+        if kind == "volume":
+            message, hint = f'more than one result for volume name "{ref}": volume already exists', ""
+        super().__init__(message, hint=hint)
         self.kind = kind
         self.ref = ref
         self.matches = matches
@@ -196,6 +208,8 @@ class AlreadyExists(PypodError):
             message = f"network name {name} already used: network already exists"
         if kind == "secret":
             message = f"{name}: secret name in use"
+        if kind == "volume":
+            message = f"volume with name {name} already exists: volume already exists"
         if kind == "connection":
             message = (
                 f'{holder_kind} {holder_id} is already connected to network "{name}": network is already connected'

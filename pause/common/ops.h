@@ -57,7 +57,7 @@
 	X(53, pivot, "")                  /* : the root becomes /, the old one is unmounted */ \
 	X(54, read_only_root, "") \
 	X(55, mount_with_content, "sssns*") /* TYPE SOURCE TARGET ATTRIBUTES [OPTION...]: mount with a copy of the directory's content */ \
-	X(56, bind_with_content, "nsnnn") /* SLOT TARGET ATTRIBUTES PROPAGATION RECURSIVE: bind an empty directory, filled with a copy of TARGET's content */ \
+	X(56, bind_with_content, "nsnnnnn") /* SLOT TARGET ATTRIBUTES PROPAGATION RECURSIVE CONTENT OWNER: bind a directory that first gets a copy of TARGET's content (1), its owner and mode (1) */ \
 	X(57, base, "s")                  /* DIRECTORY: relative paths of the host start here */ \
 	X(58, account, "sss+")            /* USER DIRECTORY PIECE...: add entries for ids that the passwd and group files lack */ \
 	X(59, keep_groups, "")            /* : keep the supplementary groups */ \

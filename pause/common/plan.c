@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 /* The kinds of an operation's arguments, by its number; the "=" marks numbers that exist. */
-static const char kinds[][8] = {
+static const char kinds[][10] = {
 #define X(number, name, arguments) [number] = "=" arguments,
 	OPERATIONS(X)
 #undef X

@@ -130,16 +130,23 @@ void mount_with_content(struct process *process, const struct record *record)
 	place_mount(process, text(record, TARGET), mount, target);
 }
 
-/* Fill a new volume with the content of `path`. */
-static void fill(struct process *process, int mount, const char *path)
+/* Make a new volume like the directory `path` of the root: with its content, with its owner and mode, or both. Without
+ * such a directory it stays as it is. */
+static void fill(struct process *process, int mount, const char *path, bool content, bool owner)
 {
-	int from = must_resolve(process, path, O_DIRECTORY);
-	int to = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int from = open_inside(process, path, O_PATH | O_DIRECTORY);
 
+	if (from < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return;
+	if (from < 0)
+		fail(process, "openat2");
+	int to = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (to < 0)
 		fail(process, "openat");
-	copy_content(process, from, to);
-	copy_owner_and_mode(process, from, to);
+	if (content)
+		copy_content(process, from, to);
+	if (owner)
+		copy_owner_and_mode(process, from, to);
 	close(to);
 	close(from);
 }
@@ -154,7 +161,7 @@ void bind_tree(struct process *process, const struct record *record)
 	if (fstat(*slot, &st) < 0)
 		fail(process, "fstat");
 	if (record->operation == OP_bind_with_content)
-		fill(process, *slot, text(record, 1));
+		fill(process, *slot, text(record, 1), number(record, 5), number(record, 6));
 	if ((set || propagation) && set_attributes(*slot, set, propagation, flags) < 0)
 		fail(process, "mount_setattr");
 	const char *target = text(record, 1);

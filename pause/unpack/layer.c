@@ -51,12 +51,14 @@ static void make_whiteout(struct unpacking *it, int parent, const char *name)
 void unpack_entry(struct unpacking *it)
 {
 	clean_path(it->entry.path);
+	if (!it->entry.path[0] && it->plain)
+		return; /* owner and mode of the directory are not the archive's */
 	if (!it->entry.path[0])
 		return make_root(it);
-	if (is_of_aufs(it->entry.path))
+	if (!it->plain && is_of_aufs(it->entry.path))
 		return;
 	char *slash = strrchr(it->entry.path, '/'), *name = slash ? slash + 1 : it->entry.path;
-	bool about_lower = starts_with(name, ".wh.");
+	bool about_lower = !it->plain && starts_with(name, ".wh.");
 	char *parent_path = slash ? it->entry.path : "";
 	if (slash)
 		*slash = '\0';

@@ -38,7 +38,7 @@ static size_t count, room;
 static char current_path[PATH_MAX];
 static int current = -1;
 static ino_t root_inode;
-static bool root_is_opaque;
+static bool root_is_opaque, is_plain;
 
 static void remember(const char *path, int fd, enum kind kind, struct timespec mtime)
 {
@@ -82,18 +82,20 @@ void tree_enter(const char *path, int fd, struct timespec mtime, const void *def
 	go_to(path, fd);
 }
 
-void tree_open(bool in_user_namespace)
+void tree_open(bool in_user_namespace, bool plain)
 {
 	struct stat status;
 
 	if (in_user_namespace)
 		opaque_attribute = "user.overlay.opaque";
+	is_plain = plain;
 	int root = openat(AT_FDCWD, ".", OPEN_DIRECTORY);
 
-	if (root < 0 || fstat(root, &status) < 0 || fchmod(root, 0555) < 0)
+	if (root < 0 || fstat(root, &status) < 0 || (!plain && fchmod(root, 0555) < 0))
 		broken("openat");
 	root_inode = status.st_ino;
-	remember("", root, IMPLIED, (struct timespec){ 0 });
+	if (!plain)
+		remember("", root, IMPLIED, (struct timespec){ 0 });
 	go_to("", root);
 }
 
@@ -106,6 +108,8 @@ void tree_make_opaque(int fd)
 {
 	struct stat status;
 
+	if (is_plain)
+		return;
 	if (fsetxattr(fd, opaque_attribute, "y", 1, 0) < 0)
 		broken("fsetxattr");
 	if (fstat(fd, &status) == 0 && status.st_ino == root_inode)
@@ -138,7 +142,8 @@ static int make_implied(int parent, const char *name, const char *path, bool opa
 	/* it would inherit the group of a set-group-ID parent */
 	if (fchown(fd, 0, 0) < 0 || fchmod(fd, 0755) < 0)
 		broken("fchown");
-	remember(path, fd, IMPLIED, (struct timespec){ 0 });
+	if (!is_plain)
+		remember(path, fd, IMPLIED, (struct timespec){ 0 });
 	if (opaque)
 		tree_renew(path, fd);
 	return fd;
@@ -146,7 +151,7 @@ static int make_implied(int parent, const char *name, const char *path, bool opa
 
 bool tree_is_whiteout(const struct stat *status)
 {
-	return (S_ISCHR(status->st_mode) && status->st_rdev == 0) || S_ISSOCK(status->st_mode);
+	return !is_plain && ((S_ISCHR(status->st_mode) && status->st_rdev == 0) || S_ISSOCK(status->st_mode));
 }
 
 static bool is_whiteout(int parent, const char *name)

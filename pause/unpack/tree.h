@@ -8,8 +8,9 @@
 /* The directories of a tree being created: the current one, the implied ones, and their times, which are set last
  * because each name created in a directory changes its time. Paths are relative to the root and clean. */
 
-/* `in_user_namespace`: overlayfs uses user.* attributes there. */
-void tree_open(bool in_user_namespace);
+/* `in_user_namespace`: overlayfs uses user.* attributes there. `plain`: the tree is no layer, and stays as it is except
+ * for what the archive has entries for. */
+void tree_open(bool in_user_namespace, bool plain);
 /* A descriptor of a directory, valid until the next call. The directory and its parents are created if the archive had
  * no entries for them. Symbolic links are resolved in this layer. Below a whiteout there is nothing to delete: then the
  * result is -1 for `about_lower`; for others a new directory takes the whiteout's place. */

@@ -13,6 +13,7 @@ struct unpacking {
 	bool in_user_namespace;      /* device nodes cannot be created */
 	bool one_id;                 /* the namespace has a single id, which owns everything */
 	bool sockets_stand_in;       /* sockets are used as whiteouts */
+	bool plain;                  /* not a layer: no name is a whiteout, and the directory has content already */
 };
 
 #endif

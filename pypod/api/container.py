@@ -297,8 +297,10 @@ class Container(ExecMethods, OutputMethods, FileMethods):
 
         return of_container(self._engine, self.record())
 
-    def remove(self, *, force: bool = False, timeout: float | None = None) -> None:
+    def remove(self, *, force: bool = False, timeout: float | None = None, volumes: bool = True) -> None:
         """Remove it; with ``force`` stop it first. Does nothing if it no longer exists.
+
+        Its anonymous volumes are removed, too, unless another container uses them or ``volumes`` is False.
 
         Raises WrongState when it is running and ``force`` is not given.
         """
@@ -316,7 +318,7 @@ class Container(ExecMethods, OutputMethods, FileMethods):
                 f"container {record.id} is the infra container of pod {record.pod_id} and cannot be removed without "
                 "removing the pod",
             )
-        stopping.remove(self._engine, record, force=force, timeout_s=timeout)
+        stopping.remove(self._engine, record, force=force, timeout_s=timeout, volumes=volumes)
 
     def dependents(self) -> tuple[Container, ...]:
         """Return the containers that were created to join a namespace of this one, oldest first."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pypod.model.options.container import ContainerOptions
     from pypod.model.pod import PodSpec
     from pypod.model.secret import SecretUse
+    from pypod.model.volume import VolumeRecord
     from pypod.store.records import ContainerRecord
 
 
@@ -67,7 +68,7 @@ class Creation:
 
         with Boundary("create container"):
             connections = resolved(self._engine, specs.asked_of(asked, pod_spec))
-            found, options, command = self._with_image(base, asked.pull, asked, command)
+            found, options, command = self._with_image(base, asked.pull, asked, command, pod_spec)
             ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
             secrets = self._secrets(options)
 
@@ -78,6 +79,10 @@ class Creation:
             spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(
                 ports=ports, secrets=secrets
             )
+            if spec.mounts:
+                from pypod.engine.storage.sources import require_sources
+
+                require_sources(spec.mounts)
             if spec.limits is not None:
                 settings_of(self._engine, spec.limits)  # raises for unsupported limits before the container exists
 
@@ -94,13 +99,18 @@ class Creation:
             return create(asked.name) if asked.name else under_free_name(create)
 
     def _with_image(
-        self, base: Image | str | None, pull: str, options: ContainerOptions, command: Sequence[str] | str
+        self,
+        base: Image | str | None,
+        pull: str,
+        options: ContainerOptions,
+        command: Sequence[str] | str,
+        pod: PodSpec | None,
     ) -> tuple[Image | None, ContainerOptions, Sequence[str] | str]:
         """Return the image, and options and command completed from other containers and the image's configuration."""
         from pypod.engine.specs.variables import with_variables
-        from pypod.engine.storage.volumes import with_volumes_from
+        from pypod.engine.storage.volumes_from import with_pod_mounts, with_volumes_from
 
-        options = with_volumes_from(options, self._spec_of)
+        options = with_pod_mounts(with_volumes_from(options, self._spec_of), pod)
         if base is None:
             return None, with_variables(options), command
         from pypod.engine.specs.image_defaults import with_defaults
@@ -164,6 +174,7 @@ class Creation:
         from pypod.engine.core import announce
         from pypod.store import networks
 
+        made: Sequence[VolumeRecord] = ()
         with Boundary("create container"), self._engine.database.transaction() as connection, connection:
             if spec.secrets:
                 from pypod.store import secrets
@@ -172,7 +183,13 @@ class Creation:
             records.add_container(connection, record)
             for one in connections:
                 networks.connect(connection, record.id, one)
+            if spec.mounts:
+                from pypod.engine.storage import volumes
+
+                made = volumes.add_missing(connection, spec.mounts)
         self._engine.remember(record, spec)
+        if made:
+            volumes.created(self._engine, made)
         announce.container(self._engine, announce.CREATE, record)
         return Container(self._engine, record.id, spec.name)
 
@@ -209,8 +226,8 @@ class Creation:
         from pypod.engine.specs import specs
 
         pod = asked.pod
+        options: ContainerOptions = asked
         base, command = _image_and_command(asked)
-        found, options, command = self._with_image(base, "never", asked, command)
         pod_record, infra_record = None, None
         of_pod: tuple[Connection, ...] = ()
         if pod is not None:
@@ -222,6 +239,7 @@ class Creation:
             pod_record, infra_record, of_pod = self._engine.pods.unsaved(asked.new_pod, of_network)
             options = options.without(of_network)
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
+        found, options, command = self._with_image(base, "never", options, command, pod_spec)
         spec = specs.container_spec(
             command,
             options,

@@ -66,6 +66,13 @@ class Engine(Context):
 
         return Secrets(self)
 
+    @property
+    def volumes(self) -> types.Volumes:
+        """The volumes: create, get, list, exists, prune."""
+        from pypod.api.volumes import Volumes
+
+        return Volumes(self)
+
     def events(
         self,
         since: int | None = None,

@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
     from pypod.api.image import Image
     from pypod.api.options.pod import CreatePodOptions
+    from pypod.model.container import ContainerSpec
+    from pypod.model.mount import Mount
     from pypod.model.network import Connection
     from pypod.model.network_flags import Asked
     from pypod.model.options.pod import PodOptions
+    from pypod.model.volume import VolumeRecord
     from pypod.store.records import ContainerRecord, PodRecord
 
 
@@ -73,6 +76,9 @@ class Creation:
             ports = published.of_pod(self._engine, options.ports, asked, infra=infra, shared="net" in kinds)
             image = self._image(options.infra_image) if options.infra_image else None
 
+        with Boundary("create pod"):
+            mounts = self._mounts(options)
+
         def create(name: str) -> types.Pod:
             spec = PodSpec(
                 name=name,
@@ -89,6 +95,7 @@ class Creation:
                 ports=ports,
                 shm_size_bytes=DEFAULT_SHM_BYTES if options.shm_size is None else options.shm_size,
                 create_command=tuple(options.create_command),
+                mounts=mounts,
                 **in_user,
                 **of_network,
             )
@@ -117,6 +124,21 @@ class Creation:
         found = userns_options.of_pod(self._engine, options)
         return {} if found["user_namespace"] == HOST else found
 
+    def _mounts(self, options: PodOptions) -> tuple[Mount, ...]:
+        """Return the mounts that every member gets; none without an infra, as in podman. Raises InvalidSpec."""
+        if not options.infra or not (options.volumes or options.mounts or options.volumes_from):
+            return ()
+        from pypod.engine.specs.specs import mounts_of
+        from pypod.engine.storage.sources import require_sources
+        from pypod.engine.storage.volumes_from import with_volumes_from
+
+        found = mounts_of(with_volumes_from(options, self._spec_of))
+        require_sources(found)
+        return found
+
+    def _spec_of(self, ref: str) -> ContainerSpec:
+        return self._engine.container_spec(records.find_container(self._engine.database, ref))
+
     def _image(self, image: Image | str) -> Image:
         return self._engine.images.for_container(image) if isinstance(image, str) else image
 
@@ -126,6 +148,7 @@ class Creation:
         from pypod.store import networks
 
         record, infra_record = self._records(spec, owner)
+        made: Sequence[VolumeRecord] = ()
         if infra_record is not None and image is not None:
             infra_record = _of_image(infra_record, spec, image)
         with self._engine.database.transaction() as connection, connection:
@@ -134,7 +157,13 @@ class Creation:
                 records.add_container(connection, infra_record)
                 for one in connections:
                     networks.connect(connection, infra_record.id, one)
+            if spec.mounts:
+                from pypod.engine.storage import volumes
+
+                made = volumes.add_missing(connection, spec.mounts, record.infra_id)
         self._engine.remember_pod(record, spec)
+        if made:
+            volumes.created(self._engine, made)
         announce.pod(self._engine, announce.CREATE, record, [infra_record] if infra_record else [])
         return Pod(self._engine, record.id, spec.name)
 

@@ -7,6 +7,7 @@ from pypod.model.types import looked_up
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any as Any
+    from typing import BinaryIO as BinaryIO
     from typing import Self as Self
 
     from pypod.api.container import Container as Container
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from pypod.api.secrets import Secrets as Secrets
     from pypod.api.summaries import ContainerSummary as ContainerSummary
     from pypod.api.summaries import PodSummary as PodSummary
+    from pypod.api.volume import Volume as Volume
+    from pypod.api.volumes import Volumes as Volumes
     from pypod.display.picture import Picture as Picture
     from pypod.engine.containers.attach import Attachment as Attachment
     from pypod.engine.containers.logs import LogReader as LogReader
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from pypod.model.progress import Progress as Progress
     from pypod.model.secret import SecretSpec as SecretSpec
     from pypod.model.stats import Stats as Stats
+    from pypod.model.volume import VolumeRecord as VolumeRecord
     from pypod.network.interfaces import Interface as Interface
     from pypod.store.images import Named as Named
     from pypod.store.records import ContainerRecord as ContainerRecord
@@ -91,6 +95,8 @@ else:
             "Pods": "pypod.api.pods",
             "Secret": "pypod.api.secret",
             "Secrets": "pypod.api.secrets",
+            "Volume": "pypod.api.volume",
+            "Volumes": "pypod.api.volumes",
             "ContainerSummary": "pypod.api.summaries",
             "PodSummary": "pypod.api.summaries",
             "Picture": "pypod.display.picture",
@@ -127,11 +133,13 @@ else:
             "Progress": "pypod.model.progress",
             "SecretSpec": "pypod.model.secret",
             "Stats": "pypod.model.stats",
+            "VolumeRecord": "pypod.model.volume",
             "Interface": "pypod.network.interfaces",
             "Named": "pypod.store.images",
             "ContainerRecord": "pypod.store.records",
             "PodRecord": "pypod.store.records",
             "Any": "typing",
+            "BinaryIO": "typing",
             "Self": "typing",
         },
     )

@@ -129,6 +129,22 @@ SYSTEM_VERBS: Verbs = {
     "info": ("system.system", "info", "Display pypod system information"),
     "migrate": ("system.system", "migrate", "Stop all containers so that new ones use the current subordinate IDs"),
 }
+VOLUME_VERBS: Verbs = {
+    "create": ("volumes.volume", "volume_create", "Create a new volume"),
+    "exists": ("volumes.volume", "volume_exists", "Volume exists"),
+    "export": ("volumes.transfers", "volume_export", "Export volumes"),
+    "import": ("volumes.transfers", "volume_import", "Import a tarball contents into a pypod volume"),
+    "inspect": ("system.inspect", "volume_inspect", "Display detailed information on one or more volumes"),
+    "list": ("volumes.list", "volume_ls", "List volumes"),
+    "ls": ("volumes.list", "volume_ls", "List volumes"),
+    "mount": ("volumes.volume", "volume_mount", "Mount volume"),
+    "prune": ("volumes.volume", "volume_prune", "Remove all unused volumes"),
+    "reload": ("volumes.volume", "volume_reload", "Reload all volumes from volume plugins"),
+    "remove": ("volumes.volume", "volume_rm", "Remove one or more volumes"),
+    "rm": ("volumes.volume", "volume_rm", "Remove one or more volumes"),
+    "umount": ("volumes.volume", "volume_unmount", "Unmount volume"),
+    "unmount": ("volumes.volume", "volume_unmount", "Unmount volume"),
+}
 VERBS: Verbs = {
     **CONTAINER_VERBS,
     "create": ("containers.create", "create", "Create a pod, or a container when an image or --rootfs is given"),
@@ -175,6 +191,7 @@ GROUPS: dict[str, tuple[str, Verbs]] = {
     "pod": ("Manage pods", POD_VERBS),
     "secret": ("Manage secrets", SECRET_VERBS),
     "system": ("Manage pypod", SYSTEM_VERBS),
+    "volume": ("Manage volumes", VOLUME_VERBS),
 }
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from posixpath import normpath
 
 from pypod.errors import InvalidSpec
-from pypod.model.ids import is_id
+from pypod.model.ids import check_name
 from pypod.model.value import Value
 
-PROPAGATIONS = ("rprivate", "private", "rslave", "slave")
+PROPAGATIONS = (
+    *("rprivate", "private", "rslave", "slave"),
+    *("rshared", "shared", "runbindable", "unbindable"),
+)
+BIND, TMPFS, VOLUME, IMAGE, DEVPTS, RAMFS = "bind", "tmpfs", "volume", "image", "devpts", "ramfs"
+TYPES = (BIND, TMPFS, VOLUME, IMAGE, DEVPTS, RAMFS)
 
 
 def plain_path(path: str) -> str:
@@ -22,10 +27,17 @@ def plain_path(path: str) -> str:
 class Mount(Value):
     """One mount in a container.
 
-    ``type`` is ``bind``, ``tmpfs``, or ``volume`` for an anonymous volume; ``source`` is the host path of a bind, or
-    the id of the volume, in a plan its path; ``target`` is an absolute path in the container; ``options`` are those of
-    the file system (``size=64m``). With ``copy_up``, a tmpfs starts with a copy of the directory that it covers. The
-    remaining fields are what the kernel calls mount attributes.
+    ``type`` is bind, tmpfs, volume, image, devpts or ramfs; ``source`` is the host path of a bind, the name of a volume
+    (in a plan its path), or an image; ``target`` is an absolute path in the container. A volume without a name is
+    ``anonymous``: creating the container gives it one. ``options`` are those of the file system (``size=64m``); a
+    volume that does not exist is created with them, as by ``volume create --opt``.
+
+    With ``copy_up``, a tmpfs starts with a copy of the directory that it covers, and a new volume, too. With ``chown``
+    the files of a bind or volume are given to the container's user first. ``idmap`` maps their owners to the
+    container's user namespace. ``subpath`` is the part of a volume or image to mount. With ``overlay``, what the
+    container writes to a bind or volume goes to a layer above it and ends with the container, unless ``options`` name
+    another (``upperdir=``, ``workdir=``). ``relabel`` (z or Z) has no effect without SELinux. The remaining fields are
+    what the kernel calls mount attributes.
     """
 
     type: str
@@ -39,23 +51,42 @@ class Mount(Value):
     propagation: str = "rprivate"
     copy_up: bool = True
     options: tuple[str, ...] = ()
+    anonymous: bool = False
+    chown: bool = False
+    idmap: bool = False
+    subpath: str = ""
+    overlay: bool = False
+    relabel: str = ""
     argument: str = "--mount"
 
     def check(self) -> None:
-        if self.type not in ("bind", "tmpfs", "volume"):
-            raise InvalidSpec(self.argument, f"invalid filesystem type {self.type!r}", hint="use bind or tmpfs")
+        if self.type not in TYPES:
+            raise InvalidSpec(self.argument, f'invalid filesystem type "{self.type}"', hint=f"use {', '.join(TYPES)}")
         if not self.target.startswith("/"):
-            raise InvalidSpec(self.argument, f"invalid container path {self.target!r}, must be an absolute path")
-        if "\0" in self.target or "\0" in self.source:
+            raise InvalidSpec(self.argument, f'invalid container path "{self.target}", must be an absolute path')
+        if any("\0" in text for text in (self.target, self.source, self.subpath, *self.options)):
             raise InvalidSpec(self.argument, "a path must not contain a NUL byte")
         if self.target.rstrip("/") == "" or self.target.split("/").count(".."):
             raise InvalidSpec(self.argument, f"invalid container path {self.target!r}: must be below /")
-        if self.type == "bind" and not self.source.startswith("/"):
+        if self.type == BIND and not self.source.startswith("/"):
             raise InvalidSpec(self.argument, f"invalid host path {self.source!r}, must be an absolute path")
-        if self.type == "volume" and not (is_id(self.source) or self.source.startswith("/")):
-            raise InvalidSpec(self.argument, f"invalid volume {self.source!r}: must be an id or a path")
+        if self.type == IMAGE and not self.source:
+            raise InvalidSpec(self.argument, "must set source and destination for image volume")
+        if self.type == VOLUME and self.source and not self.source.startswith("/"):
+            check_volume_name(self.source, self.argument)
         if self.propagation not in PROPAGATIONS:
-            raise InvalidSpec(self.argument, f"unsupported mount propagation {self.propagation!r}")
+            raise InvalidSpec(self.argument, f'invalid option type "{self.propagation}"')
+        if self.overlay and self.type not in (BIND, VOLUME):
+            raise InvalidSpec(self.argument, f"only a directory or a volume can be an overlay, not {self.type}")
+
+
+def check_volume_name(name: str, argument: str) -> str:
+    """Return the name of a volume if podman allows it. Raises InvalidSpec with podman's message."""
+    try:
+        return check_name(name)
+    except InvalidSpec as error:
+        message = f'creating named volume "{name}": running volume create option: {error.message}'
+        raise InvalidSpec(argument, message) from None
 
 
 _FLAGS: dict[str, tuple[str, bool]] = {
@@ -73,7 +104,6 @@ _FLAGS: dict[str, tuple[str, bool]] = {
     "tmpcopyup": ("copy_up", True),
     "notmpcopyup": ("copy_up", False),
 }
-_TRUE = frozenset(("", "true", "1", "t", "True", "TRUE"))
 
 
 def _flags(words: list[str], argument: str) -> dict[str, object]:
@@ -87,30 +117,9 @@ def _flags(words: list[str], argument: str) -> dict[str, object]:
             fields["propagation"] = word
         elif word in ("z", "Z"):
             continue  # SELinux labels: no effect without SELinux, as in podman
-        elif word in ("O", "U", "copy", "nocopy") or word.startswith(("upperdir=", "workdir=", "idmap")):
-            raise InvalidSpec(argument, f"mount option {word!r} is not available yet")
         else:
             raise InvalidSpec(argument, f"invalid mount option {word!r}")
     return fields
-
-
-def parse_volume(text: str, argument: str = "--volume") -> Mount:
-    """Parse ``HOST-DIR:CONTAINER-DIR[:OPTIONS]`` like podman's -v. Named volumes are not available yet."""
-    parts = text.split(":")
-    if len(parts) not in (2, 3) or not all(parts[:2]):
-        raise InvalidSpec(argument, f"incorrect volume format {text!r}, should be host-dir:ctr-dir[:option]")
-    if parts[0].startswith("."):  # a path, as in podman; anything else is the name of a volume
-        import os
-
-        parts[0] = os.path.abspath(parts[0])
-    if not parts[0].startswith("/"):
-        raise InvalidSpec(
-            argument,
-            f"invalid host path {parts[0]!r}: named volumes are not available yet",
-            hint="use an absolute path",
-        )
-    fields = _flags(parts[2].split(",") if len(parts) == 3 else [], argument)
-    return Mount(type="bind", source=parts[0], target=parts[1], argument=argument, **fields)  # type: ignore[arg-type]
 
 
 def parse_tmpfs(text: str, argument: str = "--tmpfs") -> Mount:
@@ -121,47 +130,3 @@ def parse_tmpfs(text: str, argument: str = "--tmpfs") -> Mount:
     own = [word for word in words if "=" in word]
     fields.update(_flags([word for word in words if "=" not in word], argument))
     return Mount(type="tmpfs", target=target, options=tuple(own), argument=argument, **fields)  # type: ignore[arg-type]
-
-
-_KEYS = {
-    "source": "source",
-    "src": "source",
-    "target": "target",
-    "destination": "target",
-    "dst": "target",
-    "dest": "target",
-}
-
-
-def parse_mount(text: str, argument: str = "--mount") -> Mount:
-    """Parse ``type=bind,source=/a,target=/b,ro`` like podman's --mount."""
-    fields: dict[str, object] = {}
-    own: list[str] = []
-    flags: list[str] = []
-    kind = ""
-    for word in text.split(","):
-        key, _, value = word.partition("=")
-        if key == "type":
-            kind = value
-        elif key in _KEYS:
-            fields[_KEYS[key]] = value
-        elif key in ("tmpfs-size", "tmpfs-mode"):
-            own.append(f"{key[6:]}={value}")
-        elif key in ("bind-propagation", "propagation"):
-            fields["propagation"] = value
-        elif key == "bind-nonrecursive":
-            fields["recursive"] = value not in _TRUE
-        elif key in ("ro", "readonly", "rw"):
-            flags.append("ro" if (value in _TRUE) == (key != "rw") else "rw")
-        else:
-            flags.append(word)
-    fields.update(_flags(flags, argument))
-    if not kind:
-        raise InvalidSpec(argument, f"invalid mount {text!r}: type=bind or type=tmpfs is missing")
-    if kind == "volume":  # an anonymous volume has no name, and comes with the image
-        raise InvalidSpec(argument, f"invalid filesystem type {kind!r}", hint="use bind or tmpfs")
-    if "target" not in fields:
-        raise InvalidSpec(argument, f"invalid mount {text!r}: must set volume destination")
-    if kind == "tmpfs":
-        fields = {"no_suid": True, "no_dev": True, **fields}
-    return Mount(type=kind, options=tuple(own), argument=argument, **fields)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pypod.kernel.idmap import Range
     from pypod.model.limits import Limits
+    from pypod.model.mount import Mount
     from pypod.model.port import Port
 
 
@@ -44,6 +45,7 @@ class PodSpec(Value):
     dns_search: tuple[str, ...] = ()
     no_hosts: bool = False
     create_command: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
 
     def check(self) -> None:
         check_name(self.name)

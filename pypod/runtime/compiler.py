@@ -83,11 +83,11 @@ class Root(Value):
 class Surroundings(Value):
     """What a plan needs beyond the OCI configuration, which has no field for it.
 
-    ``seccomp`` is the program compiled from ``linux.seccomp``, once, and cached. ``filled`` are the targets of volumes
-    that get a copy of the root's content there. ``maps`` are the user and group id maps of a user namespace, ``ids``
-    its root and ``ids_outside`` the same ids in the parent namespace. Files in the directories ``mapped`` have its ids
-    on disk, too. ``keep_groups``: the parent namespace does not allow changes of the supplementary groups. ``secrets``
-    have the host path of each one's content.
+    ``seccomp`` is the program compiled from ``linux.seccomp``, once, and cached. ``filled`` says of a target whether
+    its volume gets a copy of the root's content there, and owner and mode of that directory. ``maps`` are the user and
+    group id maps of a user namespace, ``ids`` its root and ``ids_outside`` the same ids in the parent namespace. Files
+    in the directories ``mapped`` have its ids on disk, too. ``keep_groups``: the parent namespace does not allow
+    changes of the supplementary groups. ``secrets`` have the host path of each one's content.
     """
 
     root: Root = Root()
@@ -99,7 +99,7 @@ class Surroundings(Value):
     seccomp: bytes = b""
     seccomp_flags: int = 0
     create_cwd: bool = False
-    filled: frozenset[str] = frozenset()
+    filled: dict[str, tuple[bool, bool]] = {}  # noqa: RUF012
     keyring: str = ""
     network: tuple[Op, ...] = ()
     maps: tuple[str, str] = WHOLE_MAPS
@@ -294,8 +294,9 @@ def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
         attributes = sum(MOUNT_ATTRIBUTES.get(word, 0) for word in words)
         if mount["type"] == "bind":
             propagation = sum(_PROPAGATIONS.get(word, 0) for word in words)
-            name = "bind_with_content" if target in around.filled else "bind"
-            ops.append(Op(name, slots[target], target, attributes, propagation, int("rbind" in words)))
+            placing = (slots[target], target, attributes, propagation, int("rbind" in words))
+            fill = around.filled.get(target)
+            ops.append(Op("bind_with_content", *placing, *map(int, fill)) if fill else Op("bind", *placing))
             continue
         own = [word for word in words if word not in MOUNT_ATTRIBUTES and word not in _OURS]
         name = "mount_with_content" if "tmpcopyup" in words else "mount"

@@ -252,11 +252,6 @@ def _asked_mount(mount: Any) -> dict[str, Any]:
     return _mount(plain_path(mount.target), mount.type, mount.source or "tmpfs", [*options, *mount.options])
 
 
-def filled(spec: ContainerSpec) -> frozenset[str]:
-    """Return the targets of volumes that get a copy of the root's content there, as long as they are empty."""
-    return frozenset(plain_path(mount.target) for mount in spec.mounts if mount.type == "volume" and mount.copy_up)
-
-
 def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
     paths = dict(places.namespace_paths)
     namespaces: list[dict[str, str]] = [{"type": "mount"}]

@@ -137,9 +137,9 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
     ),
     "bind_with_content": (
         56,
-        "nsnnn",
-        "SLOT TARGET ATTRIBUTES PROPAGATION RECURSIVE",
-        "mount number {SLOT} on {TARGET} ({ATTRIBUTES}) with a copy of the content there",
+        "nsnnnnn",
+        "SLOT TARGET ATTRIBUTES PROPAGATION RECURSIVE CONTENT OWNER",
+        "mount number {SLOT} on {TARGET} ({ATTRIBUTES}), new, like the directory there",
         "move_mount(2)",
     ),
     "base": (57, "s", "DIRECTORY", "name the layers of the root from {DIRECTORY}", "chdir(2)"),

@@ -6,7 +6,7 @@ import os
 import time
 
 from pypod.model import plain_json
-from pypod.model.event import CONTAINER, IMAGE, POD, Event
+from pypod.model.event import CONTAINER, IMAGE, POD, VOLUME, Event
 from pypod.store.event_log import LINE_LIMIT, old
 
 TYPE_CHECKING = False
@@ -21,6 +21,7 @@ __all__ = ["Reader", "follow", "parse_line", "read"]
 _CHUNK_BYTES = 1 << 16
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TEXTS = ("action", "id", "name", "image", "pod")
+_TYPES = (CONTAINER, POD, IMAGE, VOLUME)
 _TIME_LIMIT = 1 << 63
 _LONGEST_WAIT_S = 3600.0
 # Events from a supervisor: it was given the name when it started, and the container may have been renamed since.
@@ -39,7 +40,7 @@ def parse_line(data: bytes) -> Event | None:
     moment, code, labels = found.get("time"), found.get("exit_code"), found.get("attributes")
     if not (_is_number(moment) and 0 <= moment < _TIME_LIMIT and (code is None or _is_number(code))):
         return None
-    if found.get("type") not in (CONTAINER, POD, IMAGE) or not all(isinstance(found.get(name), str) for name in _TEXTS):
+    if found.get("type") not in _TYPES or not all(isinstance(found.get(name), str) for name in _TEXTS):
         return None
     if not (isinstance(labels, dict) and all(isinstance(value, str) for value in labels.values())):
         return None

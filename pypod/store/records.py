@@ -134,25 +134,31 @@ def _take_name(connection: Connection, kind: str, name: str, identifier: str) ->
     connection.execute("INSERT INTO names VALUES (?,?,?)", (name, kind, identifier))
 
 
-def remove_pod(database: Database, record: PodRecord) -> None:
-    """Delete a pod's row and those of its containers and free their names; they may be gone already."""
+def remove_pod(database: Database, record: PodRecord, volumes: Sequence[str] = ()) -> None:
+    """Delete a pod's row and those of its containers and volumes, and free their names; they may be gone already."""
     database.delete(
         [
             ("DELETE FROM names WHERE name IN (SELECT name FROM containers WHERE pod_id = ?)", (record.id,)),
             ("DELETE FROM containers WHERE pod_id = ?", (record.id,)),
             ("DELETE FROM pods WHERE id = ?", (record.id,)),
             ("DELETE FROM names WHERE name = ? AND id = ?", (record.name, record.id)),
+            *(_without_volume(one) for one in volumes),
         ]
     )
 
 
-def remove_container(database: Database, record: ContainerRecord) -> None:
-    """Delete a container's row and free its name; it may be gone already."""
+def _without_volume(name: str) -> tuple[str, Sequence[Any]]:
+    return "DELETE FROM volumes WHERE name = ? AND anonymous != 0", (name,)
+
+
+def remove_container(database: Database, record: ContainerRecord, volumes: Sequence[str] = ()) -> None:
+    """Delete a container's row and those of its volumes, and free its name; it may be gone already."""
     database.delete(
         [
             # by its current name: it may have been renamed since it was read
             ("DELETE FROM names WHERE name = (SELECT name FROM containers WHERE id = ?)", (record.id,)),
             ("DELETE FROM containers WHERE id = ?", (record.id,)),
+            *(_without_volume(one) for one in volumes),
         ]
     )
 

@@ -24,7 +24,7 @@ def _joined_namespaces(row: str, spec: str, others: str = "") -> str:
 
 
 def _container_volumes(row: str, spec: str, others: str = "") -> str:
-    """Return SQL for the anonymous volumes that a row of the table of containers mounts."""
+    """Return SQL for the volumes that a row of the table of containers mounts."""
     return f"""SELECT {row}.id, json_extract(value, '$.source')
         FROM {others}json_each({spec}, '$.mounts')
         WHERE CASE type WHEN 'object' THEN json_extract(value, '$.type') END = 'volume'"""  # noqa: S608
@@ -159,6 +159,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             END"""  # noqa: S608
             for when, what in (("comes", "INSERT"), ("moves", "UPDATE OF image_id"))
         ),
+    ),
+    (
+        # ``data`` is the place of the files in the volume's directory: older anonymous volumes are that directory.
+        """CREATE TABLE volumes (
+            name TEXT PRIMARY KEY, driver TEXT NOT NULL, created_ns INTEGER NOT NULL, anonymous INTEGER NOT NULL,
+            labels TEXT NOT NULL, options TEXT NOT NULL, data TEXT NOT NULL, needs_copy INTEGER NOT NULL,
+            needs_owner INTEGER NOT NULL, mounts TEXT NOT NULL) WITHOUT ROWID""",
+        """INSERT INTO volumes
+            SELECT volume, 'local', min(created_ns), 1, '[]', '[]', '', 1, 1, ''
+            FROM container_volumes JOIN containers ON containers.id = container_id GROUP BY volume""",
     ),
 )
 

@@ -59,11 +59,12 @@ def _plain(value: Any) -> Any:
 def pod_spec(record: PodRecord) -> PodSpec:
     """Return the specification of a pod. Raises StoreError when the row is damaged."""
     from pypod.model.limits import Limits
+    from pypod.model.mount import Mount
     from pypod.model.namespace import Mode
     from pypod.model.pod import PodSpec
     from pypod.model.port import Port
 
-    classes: dict[str, type[Value]] = {"ports": Port, "limits": Limits, "user_namespace": Mode}
+    classes: dict[str, type[Value]] = {"ports": Port, "limits": Limits, "mounts": Mount, "user_namespace": Mode}
     return parse_value(PodSpec, record.id, record.spec_json, classes)
 
 

@@ -85,6 +85,7 @@ EXAMPLES = [
     errors.NoSuchImage("r", hint="h"),
     errors.NoSuchNetwork("r", hint="h"),
     errors.NoSuchSecret("x"),
+    errors.NoSuchVolume("r", hint="h"),
     errors.InvalidImage("layer 1", "r", hint="h"),
     errors.RegistryError("https://r/v2/", "m", status=500, hint="h"),
     errors.Unauthorized("https://r/v2/", "m", status=401, hint="h"),

@@ -20,7 +20,7 @@ ROOMS = {
     ),
     "api": ("", "options"),
     "cli": (
-        *("go", "render", "flags", "system", "namespaces", "images", "networks", "secrets"),
+        *("go", "render", "flags", "system", "namespaces", "images", "networks", "secrets", "volumes"),
         *("pods", "containers", ""),
     ),
     "model": ("", "images", "options"),

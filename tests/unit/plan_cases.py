@@ -29,12 +29,13 @@ from pypod.kernel.idmap import lines
 from pypod.kernel.pidfd import Process
 from pypod.model.container import ContainerSpec, ContainerState
 from pypod.model.health import Healthcheck
-from pypod.model.mount import Mount, parse_mount
+from pypod.model.mount import Mount
+from pypod.model.mount_flags import parse_mount
 from pypod.model.namespace import POD, Mode
 from pypod.model.options.container import ContainerOptions
 from pypod.model.pod import PodSpec
 from pypod.runtime.compiler import Join, Root, Surroundings, container_ops, infra_ops, plan
-from pypod.runtime.oci import Places, filled, runtime_spec
+from pypod.runtime.oci import Places, runtime_spec
 from pypod.runtime.ops import Op, Plan
 from pypod.store.records import ContainerRecord
 
@@ -97,7 +98,7 @@ def _given(
         "shm_of": shm_of,
         "born_in": f"/sys/fs/cgroup/pypod/{_ID}",
         "seccomp": _FILTER if filtered else b"",
-        "filled": filled(asked),
+        "filled": {one.target: (True, True) for one in asked.mounts if one.type == "volume" and one.copy_up},
         "keyring": f"_ses.{_ID}",
         "copies": "" if asked.overlay else _DIRECTORY,
     }

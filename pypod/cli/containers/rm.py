@@ -56,7 +56,7 @@ def run_rm(options: Parsed, root: str | None) -> int:
             pod.remove(force=force, timeout=timeout_of(options))
         else:
             _require_independent(one)
-            one.remove(force=force, timeout=timeout_of(options))
+            one.remove(force=force, timeout=timeout_of(options), volumes=options["volumes"])
         gone.add(one.id)
 
     with Engine(root) as engine:

@@ -95,7 +95,7 @@ def _replace(container: Container) -> None:
     if others:
         ids = ", ".join(other.id for other in others)
         raise InUse(container.name, f"container {container.id} has dependent containers which must be removed: {ids}")
-    container.remove(force=True)
+    container.remove(force=True, volumes=False)
 
 
 def _pod(engine: Engine, options: Parsed, found: dict[str, Any]) -> tuple[str, str]:

@@ -97,7 +97,7 @@ def _annotations(entries: Sequence[str], flag: str) -> dict[str, str]:
 
 
 def _mounts(texts: Sequence[str], _: str) -> list[Mount]:
-    from pypod.model.mount import parse_mount
+    from pypod.model.mount_flags import parse_mount
 
     return [parse_mount(text) for text in texts]
 

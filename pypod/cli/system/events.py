@@ -98,11 +98,12 @@ def human(event: Event, *, truncate: bool = False) -> str:
 
     identifier = short(event.id) if truncate else event.id
     about = event.name
-    if event.type != "image":
+    if event.type not in ("image", "volume"):
         found = [f"image={event.image}", f"name={event.name}"]
         found += [f"pod_id={event.pod_id}"] if event.pod_id else []
         about = f"({', '.join([*found, *(f'{key}={value}' for key, value in event.attributes)])})"
-    text = f"{go_time(event.time_ns)} {event.type} {event.action} {identifier} {about}"
+    words = [go_time(event.time_ns), event.type, event.action, *([] if event.type == "volume" else [identifier]), about]
+    text = " ".join(words)
     return escaped(text).replace("\n", "\\x0a")
 
 

@@ -1,4 +1,4 @@
-"""inspect, container inspect, image inspect, network inspect and pod inspect."""
+"""inspect, and inspect of containers, images, networks, pods and volumes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import sys
 
 from pypod.cli.flags.objects import LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
-from pypod.errors import InvalidSpec, NoSuchContainer, NoSuchImage, NoSuchNetwork, NoSuchPod, NotFound, PypodError
+from pypod.errors import (
+    InvalidSpec,
+    NoSuchContainer,
+    NoSuchImage,
+    NoSuchNetwork,
+    NoSuchPod,
+    NoSuchVolume,
+    NotFound,
+    PypodError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +31,7 @@ INSPECT = Command(
     path="pypod inspect",
     summary="Display the configuration of object denoted by ID",
     description="Displays the low-level information on an object identified by name or ID.",
-    synopsis="[options] {CONTAINER|IMAGE|NETWORK|POD} [...]",
+    synopsis="[options] {CONTAINER|IMAGE|NETWORK|POD|VOLUME} [...]",
     flags=(
         FORMAT,
         LATEST,
@@ -31,7 +40,7 @@ INSPECT = Command(
             name="type",
             short="t",
             default="all",
-            help="Specify inspect-object type: all, container, image, network or pod",
+            help="Specify inspect-object type: all, container, image, network, pod or volume",
         ),
     ),
     examples=("pypod inspect ctrID", "pypod inspect --type pod mipod", 'pypod inspect --format "{{.Id}}" ctrID'),
@@ -69,9 +78,17 @@ POD_INSPECT = Command(
     flags=(FORMAT, LATEST),
     examples=("pypod pod inspect podID",),
 )
+VOLUME_INSPECT = Command(
+    path="pypod volume inspect",
+    summary="Display detailed information on one or more volumes",
+    description="Display detailed information on one or more volumes.\n\n  Use a Go template to change the format from "
+    "JSON.",
+    synopsis="[options] VOLUME [VOLUME...]",
+    flags=(Flag(name="all", short="a", kind="bool", help="Inspect all volumes"), FORMAT),
+    examples=("pypod volume inspect myvol", "pypod volume inspect --all"),
+)
 _INDENT = "     "
 _TYPES = ("image", "container", "pod", "network", "volume", "all")
-_NOT_YET = ("volume",)
 
 
 def run_inspect(options: Parsed, root: str | None) -> int:
@@ -80,8 +97,6 @@ def run_inspect(options: Parsed, root: str | None) -> int:
     if kind not in _TYPES:
         choices = ", ".join(f'"{name}"' for name in _TYPES[:-1])
         raise InvalidSpec("--type", f'invalid type "{kind}": must be {choices}, or "all"')
-    if kind in _NOT_YET:
-        raise InvalidSpec("--type", f"{kind}s are not available yet")
     return _inspect(options, root, kind, size=options["size"])
 
 
@@ -105,19 +120,29 @@ def run_pod_inspect(options: Parsed, root: str | None) -> int:
     return _inspect(options, root, "pod", bare=True)
 
 
+def run_volume_inspect(options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod volume inspect``."""
+    if bool(options.positionals) == options["all"]:
+        raise UsageError(options.command.path, "provide one or more volume names or use --all")
+    return _inspect(options, root, "volume")
+
+
 def _inspect(options: Parsed, root: str | None, kind: str, *, size: bool = False, bare: bool = False) -> int:
     from pypod.api.engine import Engine
 
     names = options.positionals
-    latest = LATEST in options.command.flags and kind not in ("image", "network") and options["latest"]
+    latest = LATEST in options.command.flags and kind not in ("image", "network", "volume") and options["latest"]
     if latest and names:
         raise UsageError("", "--latest and arguments cannot be used together")
-    if not latest and not names:
+    every = kind == "volume" and not names
+    if not latest and not names and not every:
         raise UsageError("", "no names or ids specified")
     found: list[dict[str, Any]] = []
     problems: list[str] = []
     with Engine(root) as engine:
-        for name in names or [_latest(engine, kind)]:
+        if every:
+            names = [one.name for one in engine.volumes.list()]
+        for name in names or ([] if every else [_latest(engine, kind)]):
             try:
                 found.append(_find(engine, kind, name, size=size))
             except NoSuchImage as error:
@@ -153,9 +178,10 @@ def _latest(engine: Engine, kind: str) -> str:
 
 
 def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]:
-    """Return the inspection data of a container, an image, a network or a pod. Raises NotFound, AmbiguousName.
+    """Return the inspection data of an object. Raises NotFound, AmbiguousName.
 
-    Like podman, prefer a container to an image, an image to a network and a network to a pod of the same name.
+    Like podman, prefer a container to an image, an image to a volume, a volume to a network and that to a pod of the
+    same name.
     """
     if kind in ("all", "container"):
         try:
@@ -168,6 +194,12 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
             return engine.images.get(name).inspect()
         except (NoSuchImage, InvalidSpec):
             if kind == "image":
+                raise
+    if kind in ("all", "volume"):
+        try:
+            return engine.volumes.get(name).inspect()
+        except NoSuchVolume:
+            if kind == "volume":
                 raise
     if kind in ("all", "network"):
         try:

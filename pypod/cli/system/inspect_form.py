@@ -14,7 +14,7 @@ __all__ = ["as_json", "for_template", "network_struct", "text_of_json"]
 
 # the second set belongs to networks
 _MAPS = frozenset(
-    ("Annotations", "Data", "Labels", "NetworkOptions", "Networks", "PortBindings", "Ports", "Tmpfs")
+    ("Annotations", "Data", "Labels", "NetworkOptions", "Networks", "Options", "PortBindings", "Ports", "Tmpfs")
 ) | frozenset(("labels", "options", "ipam_options", "containers", "interfaces"))
 _SETS = frozenset(("ExposedPorts", "Volumes"))  # maps to struct{}
 # Go prints a nil list and a nil map like empty ones; only in JSON are they null.
@@ -61,6 +61,7 @@ _OMIT_EMPTY = {
         )
     ),
     "empty_layer": frozenset(("author", "comment", "created", "created_by", "empty_layer")),
+    "Mountpoint": frozenset(("Anonymous", "GID", "NeedsChown", "NeedsCopyUp", "UID")),
 }
 # Fields whose names in JSON differ from Go's.
 _GO_NAMES = {

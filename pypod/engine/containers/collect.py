@@ -10,7 +10,7 @@ from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.layout import Layout
 from pypod.engine.core.locks import Lock
 from pypod.engine.lifecycle import stopping
-from pypod.engine.storage import trash, volumes
+from pypod.engine.storage import trash
 from pypod.errors import PypodError
 from pypod.model.ids import is_id
 from pypod.store import records
@@ -71,8 +71,14 @@ def _quietly(action: Callable[..., None], *arguments: object, **options: object)
 def orphans(context: Context) -> list[str]:
     """Return the directories of containers, pods and volumes that have no record: a crash during a removal left them.
 
-    Directories of containers whose record was lost are not among them.
+    Directories of containers and volumes whose record was lost are not among them.
     """
+    from pypod.engine.storage import volume_files
+
+    return [*_orphans(context), *volume_files.orphans(context)]
+
+
+def _orphans(context: Context) -> list[str]:
     there = []
     for kind in ("containers", "pods"):
         base = f"{context.layout.root}/{kind}"
@@ -82,23 +88,26 @@ def orphans(context: Context) -> list[str]:
     known |= {record.id for record in records.all_pods(context.database)}
     lost = lost_records.lost(context)
     known |= {one.id for one in lost} | {one.kept.container.pod_id for one in lost if one.kept}
-    return [*(path for path in there if os.path.basename(path) not in known), *volumes.orphans(context)]
+    return [path for path in there if os.path.basename(path) not in known]
 
 
 def repair(context: Context) -> list[str]:
     """Restore records that the store has lost, remove whatever a crash left; return messages about what was done."""
     from pypod.engine.images.removal import sweep
     from pypod.engine.networks import name_service, network_repair
-    from pypod.engine.storage import secrets
+    from pypod.engine.storage import secrets, volume_files
 
     left_there = trash.left_behind(context)  # before we move anything there ourselves
     done = recovery.bring_back(context)
     collect(context)
-    for path in orphans(context):
+    done += volume_files.restore(context)
+    for path in _orphans(context):
         with Lock(path) as lock, lock:  # its removal may be under way
             trash.discard(context, [path])
         done.append(f"removed {path}")
-    done += [f"removed {path}" for path in (*sweep(context), *secrets.sweep(context))]
+    done += [
+        f"removed {path}" for path in (*volume_files.remove_orphans(context), *sweep(context), *secrets.sweep(context))
+    ]
     done += network_repair.repair(context)
     done += [f"removed {path}" for path in name_service.remove_left_behind(context)]
     if rubbish := trash.contents(context):

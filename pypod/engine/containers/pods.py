@@ -8,7 +8,6 @@ from pypod.engine.core.locks import Lock
 from pypod.engine.lifecycle import infra, stopping
 from pypod.engine.networks import attachments
 from pypod.engine.resources import groups
-from pypod.engine.storage import volumes
 from pypod.errors import StoreError
 from pypod.kernel.cgroups.driver import container_path
 from pypod.model.pod import PodState, pod_status
@@ -62,11 +61,12 @@ def _remove_locked(context: Context, record: PodRecord, timeout_s: float | None)
         groups.clear(context, group)
     for one in everyone:
         attachments.detach(context, one.id)
+        stopping.release_volumes(context, one)
     directories = [*(context.layout.container(one.id) for one in everyone), context.layout.pod(record.id)]
-    directories += volumes.only_of(context, everyone)
+    own = dependencies.volumes_only_of(context.database, [one.id for one in everyone])
     secrets = dependencies.secrets_of(context.database, [one.id for one in everyone])
     kept_records.forget(context, [one.id for one in everyone])
-    stopping.forget(context, lambda: records.remove_pod(context.database, record), directories)
+    stopping.forget(context, lambda: records.remove_pod(context.database, record, own), directories, own)
     stopping.delete_unneeded(context, secrets)
     announce.pod(context, announce.REMOVE, record, everyone)
 

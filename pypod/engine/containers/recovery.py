@@ -9,11 +9,15 @@ from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
 from pypod.engine.core.lost_records import lost, lost_at_most
 from pypod.engine.resources import groups
+from pypod.engine.storage import volume_files
+from pypod.errors import StoreError
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL
 from pypod.kernel.cgroups.driver import DEFAULT_PARENT
 from pypod.model.ids import short
-from pypod.store import images, networks, restoring
+from pypod.model.mount import VOLUME
+from pypod.store import images, networks, restoring, stored_specs, volumes
+from pypod.store.records import INFRA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.engine.core.kept_records import Kept
     from pypod.engine.core.lost_records import Lost
+    from pypod.store.records import PodRecord
 
 _END_TIMEOUT_S = 10.0
 
@@ -37,7 +42,9 @@ def bring_back(context: Context) -> list[str]:
     kept.sort(key=lambda one: one.container.created_ns)
     before = context.database.when_new
     # in the transaction that creates the tables: a process killed in between leaves a database yet to be created
-    context.database.when_new = lambda connection: done.extend(_words(connection, kept))
+    context.database.when_new = lambda connection: done.extend(
+        (*volume_files.restore_all(context.layout, connection), *_words(connection, kept))
+    )
     try:
         with Boundary("bring records back"):
             for one in lost(context):
@@ -65,7 +72,9 @@ def _bring_back_locked(context: Context, kept: Kept) -> list[str]:
 
 
 def _words(connection: Connection, everyone: Iterable[Kept]) -> list[str]:
-    return [words for one in everyone for words in _restore(connection, one)]
+    done = [words for one in everyone for words in _restore(connection, one)]
+    volumes.restore_anonymous(connection)
+    return done
 
 
 def _restore(connection: Connection, kept: Kept) -> list[str]:
@@ -78,12 +87,21 @@ def _restore(connection: Connection, kept: Kept) -> list[str]:
     if not name:
         return done
     done += _told("container", record.id, record.name, name)
+    if record.kind == INFRA and kept.pod is not None:  # its volumes are those of the pod
+        volumes.use(connection, record.id, _volumes(kept.pod))
     for asked, made, network in kept.connections:
         why = networks.restore(connection, record.id, asked, made, network)
         done += [f"a connection of container {name} could not be brought back: {why}"] if why else []
     if record.image_id and not images.is_there(connection, record.image_id):
         done.append(f"image {record.image} of container {name} is not known any more: pypod pull brings it back")
     return done
+
+
+def _volumes(record: PodRecord) -> list[str]:
+    try:
+        return [mount.source for mount in stored_specs.pod_spec(record).mounts if mount.type == VOLUME]
+    except StoreError:  # damaged
+        return []
 
 
 def _told(kind: str, identifier: str, before: str, name: str) -> list[str]:

@@ -5,7 +5,7 @@ The supervisor in C records the start and the end of its process itself: ``event
 
 from __future__ import annotations
 
-from pypod.model.event import CONTAINER, IMAGE, POD
+from pypod.model.event import CONTAINER, IMAGE, POD, VOLUME
 from pypod.store import event_log
 from pypod.store.records import INFRA
 
@@ -22,6 +22,7 @@ ATTACH, EXEC, EXEC_DIED, COMMIT = "attach", "exec", "exec_died", "commit"
 PAUSE, UNPAUSE, RENAME = "pause", "unpause", "rename"
 PULL, PUSH, LOAD, SAVE, TAG, UNTAG = "pull", "push", "loadfromarchive", "save", "tag", "untag"
 MOUNT, UNMOUNT = "mount", "unmount"
+PRUNE = "prune"
 
 
 def container(
@@ -54,6 +55,13 @@ def image_removed(context: Context, identifier: str, names: Iterable[str], calle
     lines = [event_log.line(UNTAG, event_log.rest(IMAGE, identifier, name)) for name in names]
     lines.append(event_log.line(REMOVE, event_log.rest(IMAGE, identifier, called)))
     event_log.append(context.layout.events, "".join(lines))
+
+
+def volume(context: Context, action: str, *names: str) -> None:
+    """Record an event of each of some volumes."""
+    lines = [event_log.line(action, event_log.rest(VOLUME, "", name)) for name in names]
+    if lines:
+        event_log.append(context.layout.events, "".join(lines))
 
 
 def event_op(

@@ -62,8 +62,12 @@ class Layout:
 
     @property
     def volumes(self) -> str:
-        """Anonymous volumes, each in a directory named by its id, kept until no container uses it."""
+        """Volumes, each in a directory of its name with a copy of its record and the directory of its files."""
         return f"{self.root}/volumes"
+
+    def volume(self, name: str) -> str:
+        """The directory of one volume; locked while the volume is created or removed."""
+        return f"{self.root}/volumes/{name}"
 
     @property
     def secrets(self) -> str:

@@ -5,11 +5,15 @@ Their directories show which were started (``kept_records``); the status files t
 
 from __future__ import annotations
 
+import os
+
 from pypod.engine.core import kept_records, observe
 from pypod.errors import PypodError, StoreError, Unsupported
 from pypod.model.ids import short
 from pypod.model.value import Value
 from pypod.store import records, stored_specs
+
+VOLUME_RECORD = "record.json"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,16 +67,30 @@ def _look(context: Context, identifier: str) -> Lost:
 
 
 def refuse_new_database(layout: Layout, boot_id: str) -> None:
-    """Raise StoreError when containers were started in a storage whose database is new: there was another before it."""
+    """Raise StoreError when a storage whose database is new has volumes, or containers that were started.
+
+    There was another database before it.
+    """
     there = kept_records.started(layout)
-    if there:
+    volumes = _volumes(layout)
+    if there or volumes:
         running = sum(observe.running_process(layout.container(one), boot_id) is not None for one in there)
+        kept = f", and {volumes} volumes are here" if volumes else ""
         raise StoreError(
             layout.database,
             f"the database was lost: {layout.database} is new, and {len(there)} containers were started here, "
-            f"{running} of which are running",
+            f"{running} of which are running{kept}",
             hint="pypod system check lists them, pypod system check --repair restores their records",
         )
+
+
+def _volumes(layout: Layout) -> int:
+    """Return the number of volumes that have a copy of their record."""
+    try:
+        names = os.listdir(layout.volumes)
+    except FileNotFoundError:
+        return 0
+    return sum(os.path.lexists(f"{layout.volume(name)}/{VOLUME_RECORD}") for name in names)
 
 
 def layers_in_use(context: Context) -> set[str] | None:

@@ -150,12 +150,14 @@ def _storage(open_context: Callable[[], Context], *, repair: bool) -> tuple[list
     """Return lines about what a crash left (and what was done about it), and the results for the storage."""
     from pypod.engine.containers import collect
     from pypod.engine.core import lost_records
+    from pypod.engine.storage import volume_files
     from pypod.store import records
 
     lines: list[str] = []
     try:
         with open_context() as context:
             lines += map(str, lost_records.lost_at_most(context))
+            lines += [f"volume {name} has no record" for name in volume_files.lost_at_most(context)]
             if repair:
                 lines = collect.repair(context) or ["nothing to repair"]
             counts = len(records.all_pods(context.database)), len(records.all_containers(context.database))

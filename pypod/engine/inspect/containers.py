@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.engine.core import observe
-from pypod.engine.inspect import form
+from pypod.engine.inspect import form, mounts
 from pypod.engine.inspect.annotations import annotations_of
 from pypod.engine.inspect.networks import bindings, network_settings
 from pypod.engine.lifecycle import exec_ids
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.core.context import Context
-    from pypod.engine.core.layout import Layout
     from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
@@ -77,7 +76,7 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
         "BoundingCaps": list(spec.capabilities),
         "ExecIDs": exec_ids.running(context, record, state),
         "GraphDriver": {"Name": drivers.OVERLAY, "Data": {}} if infra else _layers(context, spec, directory),
-        "Mounts": [_mount(mount, context.layout) for mount in spec.mounts if mount.type != "tmpfs"],
+        "Mounts": mounts.shown(context, spec.mounts),
         "Dependencies": [infra_id] if uses_infra and infra_id else [],
         "NetworkSettings": settings,
         "IsInfra": infra,
@@ -121,6 +120,7 @@ def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
         dns_search=spec.dns_search,
         shm_size_bytes=spec.shm_size_bytes,
         cgroup_parent=spec.cgroup_parent,
+        mounts=spec.mounts,
         read_only=True,
         no_new_privileges=True,
     )
@@ -186,21 +186,6 @@ def _layers(context: Context, spec: ContainerSpec, directory: str) -> dict[str, 
     return {"Name": name, "Data": data if spec.overlay else {}}
 
 
-def _mount(mount: Mount, layout: Layout) -> dict[str, Any]:
-    volume = mount.type == "volume"
-    flags = (("nosuid", mount.no_suid), ("nodev", mount.no_dev), ("noexec", mount.no_exec))
-    values = {
-        "Type": mount.type,
-        "Source": f"{layout.volumes}/{mount.source}" if volume else mount.source,
-        "Destination": mount.target,
-        "Driver": "local" if volume else "",
-        "Options": [*(name for name, given in flags if given), "rbind" if mount.recursive else "bind"],
-        "RW": not mount.read_only,
-        "Propagation": mount.propagation,
-    }
-    return {**({"Name": mount.source} if volume else {}), **form.fill(form.MOUNT, values)}
-
-
 def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, infra: bool) -> dict[str, Any]:
     from pypod.engine.lifecycle.derived import known_hostname
     from pypod.runtime.oci_process import environment
@@ -251,7 +236,7 @@ def _host_config(
     limits = () if infra else ulimits(spec)
     values = {
         "VolumesFrom": list(spec.volumes_from) or None,
-        "Binds": [_bind(mount) for mount in spec.mounts if mount.type == "bind"],
+        "Binds": mounts.binds(spec.mounts),
         "CgroupMode": _mode(spec.cgroup, infra_id),
         "LogConfig": {**form.HOST_CONFIG["LogConfig"], "Path": log},
         "NetworkMode": (spec.net_program or "none") if spec.net == PRIVATE else _mode(spec.net, infra_id),
@@ -269,7 +254,7 @@ def _host_config(
         "Privileged": spec.privileged,
         "ReadonlyRootfs": spec.read_only,
         "SecurityOpt": _security(spec),
-        "Tmpfs": {} if infra else {one.target: _tmpfs(one) for one in user_mounts(spec) if one.type == "tmpfs"},
+        "Tmpfs": {} if infra else {one.target: mounts.tmpfs(one) for one in user_mounts(spec) if one.type == "tmpfs"},
         "UTSMode": _mode(spec.uts, infra_id),
         "UsernsMode": "" if spec.user_namespace.mode == "host" else _mode(spec.namespace("user"), infra_id),
         "IDMappings": _id_mappings(spec),
@@ -349,18 +334,6 @@ def user_mounts(spec: ContainerSpec) -> list[Mount]:
 
 def _mode(mode: Mode, infra_id: str) -> str:
     return f"container:{infra_id}" if mode == POD else str(mode)
-
-
-def _bind(mount: Mount) -> str:
-    words = ("ro" if mount.read_only else "rw", mount.propagation, "rbind" if mount.recursive else "bind")
-    return f"{mount.source}:{mount.target}:{','.join(words)}"
-
-
-def _tmpfs(mount: Mount) -> str:
-    flags = (("nosuid", mount.no_suid), ("nodev", mount.no_dev), ("noexec", mount.no_exec))
-    access = "ro" if mount.read_only else "rw"
-    copied = ("tmpcopyup",) if mount.copy_up else ()
-    return ",".join((*mount.options, access, mount.propagation, *(name for name, given in flags if given), *copied))
 
 
 def _security(spec: ContainerSpec) -> list[str]:

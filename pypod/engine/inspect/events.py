@@ -1,10 +1,10 @@
-"""Past and future events of pods, containers and images: podman events."""
+"""Past and future events of pods, containers, images and volumes: podman events."""
 
 from __future__ import annotations
 
 from pypod.engine.core.boundary import Boundary
 from pypod.errors import InvalidSpec
-from pypod.model.event import CONTAINER, IMAGE, POD, Event
+from pypod.model.event import CONTAINER, IMAGE, POD, VOLUME, Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def _named(kind: str) -> Test:
     return lambda event, value: event.type == kind and (event.name == value or event.id.startswith(value))
 
 
-# As podman's libpod/events/filters.go: there are no volume events, so that one never matches.
+# As podman's libpod/events/filters.go. A volume has no id.
 _TESTS: dict[str, Test] = {
     "container": _named(CONTAINER),
     "event": lambda event, value: event.action == value,
@@ -30,7 +30,7 @@ _TESTS: dict[str, Test] = {
     "pod": _named(POD),
     "status": lambda event, value: event.action == value,
     "type": lambda event, value: event.type == value,
-    "volume": _named("volume"),
+    "volume": _named(VOLUME),
 }
 
 

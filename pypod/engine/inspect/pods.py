@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.engine.core import observe
-from pypod.engine.inspect import form
+from pypod.engine.inspect import form, mounts
 from pypod.engine.inspect.containers import cgroup_path
 from pypod.engine.inspect.networks import bindings
 from pypod.kernel.cgroups.driver import container_path
@@ -49,6 +49,7 @@ def inspect_pod(context: Context, record: PodRecord) -> dict[str, Any]:
         "SharedNamespaces": list(spec.share) if spec.infra else [],
         "NumContainers": len(everyone),
         "Containers": [{"Id": one.id, "Name": one.name, "State": state.status} for one, state in everyone],
+        **({"mounts": mounts.shown(context, spec.mounts)} if spec.mounts else {}),
         **_limits_of_pod(spec),
     }
 

@@ -10,12 +10,13 @@ from pypod.engine.lifecycle.derived import filter_of, ulimits
 from pypod.engine.networks import network_ops
 from pypod.engine.resources import limits
 from pypod.engine.session import id_maps, session
-from pypod.engine.storage import overlay, volumes
+from pypod.engine.storage import overlay
 from pypod.kernel import idmap, programs
 from pypod.kernel.programs import path as program_path
+from pypod.model.mount import VOLUME
 from pypod.model.namespace import HOST, OWN_IDS, POD
 from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
-from pypod.runtime.oci import Places, filled, runtime_spec
+from pypod.runtime.oci import Places, runtime_spec
 from pypod.runtime.ops import Op
 from pypod.store import records
 
@@ -47,9 +48,8 @@ def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
     ]
     if spec.remove and not start.attended:
         settings.append(Op("finally", *cleanup_command(context, record.id)))
-    sourced = volumes.with_sources(context.layout, spec)
-    config = runtime_spec(sourced, _places(start, None))
-    return plan(settings, container_ops(config, _surroundings(start, root, tracked, filled(sourced), attached)))
+    config = runtime_spec(_sourced(start), _places(start, None))
+    return plan(settings, container_ops(config, _surroundings(start, root, tracked, attached)))
 
 
 def configuration(start: Start) -> dict[str, Any]:
@@ -64,7 +64,16 @@ def configuration(start: Start) -> dict[str, Any]:
 
         path = spec.image if spec.seccomp_profile else spec.seccomp or None
         seccomp = seccomp_of(path, frozenset(spec.capabilities), spec.seccomp_profile)
-    return runtime_spec(volumes.with_sources(start.context.layout, spec), _places(start, seccomp))
+    return runtime_spec(_sourced(start), _places(start, seccomp))
+
+
+def _sourced(start: Start) -> ContainerSpec:
+    """Return the specification with the places of its volumes on the host as their sources."""
+    spec, volumes = start.spec, start.volumes
+    if volumes is None:
+        return spec
+    mounts = (one.replace(source=volumes.place(one), options=()) if one.type == VOLUME else one for one in spec.mounts)
+    return spec.replace(mounts=tuple(mounts))
 
 
 def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
@@ -99,9 +108,7 @@ def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
     )
 
 
-def _surroundings(
-    start: Start, root: Root, tracked: str, to_fill: frozenset[str], attached: tuple[Attachment, ...]
-) -> Surroundings:
+def _surroundings(start: Start, root: Root, tracked: str, attached: tuple[Attachment, ...]) -> Surroundings:
     context, record, spec, maps = start.context, start.record, start.spec, start.all_maps
     cgroups = context.cgroups
     ids = id_maps.root_of(maps)
@@ -116,7 +123,7 @@ def _surroundings(
         seccomp=seccomp,
         seccomp_flags=flags,
         create_cwd=spec.create_working_directory,
-        filled=to_fill,
+        filled=start.volumes.filled() if start.volumes else {},
         keyring=f"_ses.{record.id}",
         network=network_ops.inside_ops(context, spec, attached),
         copies="" if spec.overlay else start.directory,

@@ -16,9 +16,11 @@ from pypod.engine.lifecycle.steps import Launch, monitor
 from pypod.engine.networks import attachments, bridges, claims, etc_files, network_ops, user_network
 from pypod.engine.resources import groups
 from pypod.engine.session import id_maps, session
-from pypod.engine.storage import mapped_layers, overlay, volumes
-from pypod.errors import InvalidSpec, LaunchFailed, WrongState
+from pypod.engine.storage import mapped_layers, overlay
+from pypod.engine.storage.sources import require_sources
+from pypod.errors import LaunchFailed, WrongState
 from pypod.kernel.proc import read_text
+from pypod.model.mount import VOLUME
 from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
 from pypod.store import records
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from pypod.engine.session.id_maps import Maps
     from pypod.engine.session.session import Session
     from pypod.engine.storage.drivers import Driver
+    from pypod.engine.storage.volumes import Volumes
     from pypod.kernel.pidfd import Process
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
@@ -55,8 +58,9 @@ class Start(Value):
 
     ``maps`` are those of the user namespace that it creates or joins, None for the surrounding one; ``mapped`` is the
     specification with the layers whose owners are mapped accordingly. ``driver`` provides its root file system, which
-    gets the owner and mode of ``root``. ``joins`` are the namespaces that it enters, ``shm_of`` is the process whose
-    /dev/shm it shares. ``attended``: the caller waits for its end and removes it, if it is to be removed.
+    gets the owner and mode of ``root``. ``volumes`` are those that it mounts, if any. ``joins`` are the namespaces that
+    it enters, ``shm_of`` is the process whose /dev/shm it shares. ``attended``: the caller waits for its end and
+    removes it, if it is to be removed.
     """
 
     context: Context
@@ -71,6 +75,7 @@ class Start(Value):
     mapped: ContainerSpec
     root: os.stat_result
     driver: Driver | None
+    volumes: Volumes | None
     group: groups.Group
     joins: tuple[Join, ...]
     shm_of: Process | None
@@ -101,7 +106,7 @@ class Start(Value):
         driver = overlay.driver_of(context, spec, directory, asking=asking)
         maps = id_maps.maps_for(context, spec)
         root = overlay.root_status(context.layout, spec)
-        _require_sources(spec)
+        require_sources(spec.mounts)
         if spec.secrets:
             from pypod.engine.storage import secrets
 
@@ -120,6 +125,7 @@ class Start(Value):
             mapped=mapped_layers.with_mapped(context, spec, maps),
             root=root,
             driver=driver,
+            volumes=_volumes(context, spec, maps),
             group=groups.of_container(context, record, spec.limits, pod_spec),
             joins=joins,
             shm_of=joining.shm_of(context, spec, infra),
@@ -149,7 +155,7 @@ class Start(Value):
         return [
             *mapped_layers.preparations(context, self.mapped, self.maps),
             *overlay.preparations(context, self.driver, self.mapped, self.directory, self.root, self.maps),
-            *volumes.making(context, spec, self.maps),
+            *(self.volumes.preparations() if self.volumes else ()),
             *user_network.preparations(context, record.id, spec),
             *self._container_env(),
             *files.localtime(self.directory, spec),
@@ -158,6 +164,7 @@ class Start(Value):
             kept_records.keep(context, record, self.pod, attachments.networks_of(attached)),
             *groups.renewal(context, self.group),
             launch,
+            *(self.volumes.conclusions() if self.volumes else ()),
             *network_ops.once_running(context, spec, attached),
         ]
 
@@ -168,10 +175,12 @@ class Start(Value):
         return [etc_files.container_env(path, self.record, rootless=self.context.rootless)]
 
 
-def _require_sources(spec: ContainerSpec) -> None:
-    for mount in spec.mounts:
-        if mount.type != "volume" and mount.source and not os.path.lexists(mount.source):
-            raise InvalidSpec(mount.argument, f"statfs {mount.source}: no such file or directory")
+def _volumes(context: Context, spec: ContainerSpec, maps: Maps | None) -> Volumes | None:
+    if not any(mount.type == VOLUME for mount in spec.mounts):
+        return None
+    from pypod.engine.storage.volumes import Volumes
+
+    return Volumes(context, spec, maps)
 
 
 def start(

@@ -11,7 +11,6 @@ from pypod.engine.core.locks import AT_ONCE, Lock
 from pypod.engine.lifecycle import patience, pausing
 from pypod.engine.networks import attachments
 from pypod.engine.resources import groups
-from pypod.engine.storage import volumes
 from pypod.engine.storage.trash import discard
 from pypod.errors import DeadlineExceeded, StoreError, Unsupported, WrongState
 from pypod.kernel import pidfd
@@ -22,7 +21,7 @@ from pypod.store.failures import wants_space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from pypod.engine.core.context import Context
     from pypod.model.container import ContainerState
@@ -112,9 +111,24 @@ def _end(context: Context, running: list[Running], timeout_s: float | None, star
                 raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
             if not one.record.pod_id:
                 attachments.unplug_and_detach(context, one.record.id)
+            release_volumes(context, one.record)
     finally:
         for one in running:
             one.close()
+
+
+def release_volumes(context: Context, record: ContainerRecord) -> None:
+    """Unmount the file systems of volumes that a container that has ended was the last to use."""
+    if '"volume"' not in record.spec_json:
+        return
+    from pypod.engine.storage import volume_mounts
+
+    try:
+        spec = context.container_spec(record)
+    except (StoreError, Unsupported):
+        return
+    for name in {mount.source for mount in spec.mounts if mount.type == "volume"}:
+        volume_mounts.release(context, name, but=record.id)
 
 
 def _clear(context: Context, record: ContainerRecord) -> None:
@@ -191,8 +205,17 @@ def kill(context: Context, record: ContainerRecord, number: int) -> None:
         one.close()
 
 
-def remove(context: Context, record: ContainerRecord, *, force: bool = False, timeout_s: float | None = None) -> None:
+def remove(
+    context: Context,
+    record: ContainerRecord,
+    *,
+    force: bool = False,
+    timeout_s: float | None = None,
+    volumes: bool = True,
+) -> None:
     """Remove a container; with ``force`` stop it first. It is no error if it is gone already.
+
+    ``volumes``: also the anonymous volumes that only it uses.
 
     The order makes a crash harmless: processes, cgroup, record, files. Whatever is left has no record, and
     ``system check`` collects it.
@@ -207,10 +230,11 @@ def remove(context: Context, record: ContainerRecord, *, force: bool = False, ti
             _end(context, [again] if again else [], timeout_s, _starting_s(timeout_s))
             groups.clear(context, record.cgroup)
             attachments.detach(context, record.id)
-            gone = volumes.only_of(context, [record])
+            release_volumes(context, record)
+            own = dependencies.volumes_only_of(context.database, [record.id]) if volumes else []
             secrets = dependencies.secrets_of(context.database, [record.id])
             kept_records.forget(context, [record.id])
-            forget(context, lambda: records.remove_container(context.database, record), [directory, *gone])
+            forget(context, lambda: records.remove_container(context.database, record, own), [directory], own)
             delete_unneeded(context, secrets)
             announce.container(context, announce.REMOVE, record)
 
@@ -234,9 +258,18 @@ def _require_ended(context: Context, record: ContainerRecord, *, force: bool) ->
         )
 
 
-def forget(context: Context, delete_records: Callable[[], None], directories: Iterable[str]) -> None:
-    """Delete records, then files; in the reverse order when the disk is too full to delete a record."""
-    directories = tuple(directories)
+def forget(
+    context: Context, delete_records: Callable[[], None], directories: Iterable[str], volumes: Sequence[str] = ()
+) -> None:
+    """Delete records, then files; in the reverse order when the disk is too full to delete a record.
+
+    ``volumes`` are removed with them: they are anonymous, and no container that stays uses them.
+    """
+    directories = (*directories, *map(context.layout.volume, volumes))
+    if volumes:
+        from pypod.engine.storage import volume_files
+
+        volume_files.forget(context, volumes)
     try:
         delete_records()
     except StoreError as error:
@@ -245,3 +278,5 @@ def forget(context: Context, delete_records: Callable[[], None], directories: It
         discard(context, directories, wait=True)
         delete_records()
     discard(context, directories)
+    if volumes:
+        announce.volume(context, announce.REMOVE, *volumes)

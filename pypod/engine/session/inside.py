@@ -14,7 +14,7 @@ from pypod.errors import SystemFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from typing import IO, Any, Concatenate, ParamSpec, TypeVar
 
     from pypod.engine.core.context import Context
@@ -39,6 +39,24 @@ def call(context: Context, task: Callable[Concatenate[Context, P], T], *argument
     return _result(context, task, arguments, options, {})
 
 
+def call_with_input(
+    context: Context,
+    pieces: Iterable[bytes],
+    task: Callable[Concatenate[Context, P], T],
+    *arguments: P.args,
+    **options: P.kwargs,
+) -> T:
+    """Do the same for a function that reads ``given()``: the ``pieces``, which are sent to the helper process."""
+    return _result(context, task, arguments, options, {}, pieces)
+
+
+def given() -> Iterator[bytes]:
+    """Yield the input of a function that ``call_with_input`` calls, in the helper process."""
+    source: IO[bytes] = sys.stdin.buffer
+    while piece := source.read(1 << 20):
+        yield piece
+
+
 def call_at_bridges(
     context: Context,
     holder: str,
@@ -56,8 +74,9 @@ def _result(
     arguments: tuple[object, ...],
     options: Mapping[str, object],
     environment: Mapping[str, str],
+    pieces: Iterable[bytes] = (),
 ) -> T:
-    answers = _answers(context, task, arguments, options, environment)
+    answers = _answers(context, task, arguments, options, environment, pieces)
     try:
         for kind, value in answers:
             if kind == _RESULT:
@@ -94,6 +113,7 @@ def _answers(
     arguments: tuple[object, ...],
     options: Mapping[str, object],
     environment: Mapping[str, str],
+    pieces: Iterable[bytes] = (),
 ) -> Generator[tuple[str, Any], None, None]:
     import pickle
 
@@ -105,6 +125,7 @@ def _answers(
             with open(asked, "wb") as request:
                 pickle.dump(sys.path, request)  # first: unpickling the next object imports the function's module
                 pickle.dump((context.layout.root, task, arguments, dict(options)), request)
+                _send(request, pieces)
             while True:
                 try:
                     kind, value = pickle.load(answers)  # noqa: S301
@@ -115,6 +136,18 @@ def _answers(
                 yield kind, value
     finally:
         reap(pid)  # with its pipe closed it exits soon
+
+
+def _send(request: IO[bytes], pieces: Iterable[bytes]) -> None:
+    """Write the input of a function. If it stops reading, the reason is in its answer."""
+    try:
+        for piece in pieces:
+            request.write(piece)
+        request.flush()
+    except BrokenPipeError:
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(null, request.fileno(), inheritable=False)  # what is buffered cannot be dropped otherwise
+        os.close(null)
 
 
 def _spawn(context: Context, more: Mapping[str, str]) -> tuple[int, int, int]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pypod.engine.specs.variables import with_variables
-from pypod.engine.storage.volumes import targets
+from pypod.engine.storage.volumes_from import targets
 from pypod.errors import InvalidSpec
-from pypod.model.ids import new_id
 from pypod.model.mount import Mount
 
 TYPE_CHECKING = False
@@ -61,7 +60,7 @@ def _volumes(options: ContainerOptions, config: ImageConfig) -> list[Mount]:
     return [
         Mount(
             type=kind,
-            source=new_id() if kind == "volume" else "",
+            anonymous=kind == "volume",
             target=place,
             argument="image",
             no_suid=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pypod.engine.networks import user_network
 from pypod.engine.networks.options import asked_network, dns_fields
 from pypod.engine.resources.limits import from_options
@@ -13,7 +15,7 @@ from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.container import DEFAULT_SHM_BYTES, KEEP_GROUPS, ContainerSpec, Ulimit
 from pypod.model.ids import is_text
-from pypod.model.mount import parse_tmpfs, parse_volume
+from pypod.model.mount import VOLUME, parse_tmpfs
 from pypod.model.namespace import FLAGS, HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
 from pypod.model.network_flags import HOST_GATEWAY
 from pypod.network.user_mode import parse as parse_user_mode
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pypod.model.mount import Mount
     from pypod.model.network_flags import Asked
     from pypod.model.options.container import ContainerOptions
+    from pypod.model.options.pod import PodOptions
     from pypod.model.pod import PodSpec
 
     class SecurityOptions(TypedDict, total=False):
@@ -123,7 +126,7 @@ def container_spec(
         capabilities=_capabilities(base, options.cap_add, options.cap_drop),
         added_capabilities=merge((), options.cap_add, ()),
         privileged=privileged,
-        mounts=_mounts(options),
+        mounts=mounts_of(options),
         volumes_from=tuple(options.volumes_from),
         read_only=options.read_only,
         net=modes["net"],
@@ -196,8 +199,6 @@ def _capabilities(base: Sequence[str], add: Sequence[str], drop: Sequence[str]) 
 
 def rootfs_path(path: str) -> str:
     """Return the absolute path of a root file system; raise InvalidSpec if the directory does not exist."""
-    import os
-
     if not path:
         raise InvalidSpec("--rootfs", "an image or --rootfs is required")
     absolute = os.path.abspath(path)
@@ -259,8 +260,6 @@ def _security_options(words: Sequence[str]) -> SecurityOptions:
 
 
 def _seccomp_file(value: str) -> str:
-    import os
-
     if value == "unconfined":
         return value
     path = os.path.abspath(value)
@@ -344,22 +343,30 @@ def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -
             )
 
 
-def _mounts(options: ContainerOptions) -> tuple[Mount, ...]:
-    tmpfs = {mount.target: mount for mount in map(parse_tmpfs, options.tmpfs)}  # the last one wins
-    mounts = [
-        *(parse_volume(text) for text in options.volumes),
-        *options.mounts,
-        *tmpfs.values(),
-    ]
-    seen = set()
-    for mount in mounts:
-        import os
+def mounts_of(options: ContainerOptions | PodOptions) -> tuple[Mount, ...]:
+    """Return all mounts that are asked for, one for each target. Raises InvalidSpec."""
+    tmpfs = {mount.target: mount for mount in map(parse_tmpfs, getattr(options, "tmpfs", ()))}  # the last one wins
+    if not options.volumes and not options.mounts:
+        return tuple(tmpfs.values())
+    from pypod.engine.storage.volumes import with_names
+    from pypod.model.mount_flags import parse_volume
 
+    found: dict[str, Mount] = {}
+    volumes = [parse_volume(text) for text in options.volumes]
+    for mount in (*volumes, *options.mounts, *tmpfs.values()):
         target = os.path.normpath(mount.target)
-        if target in seen:
+        if target not in found:
+            found[target] = mount
+        elif not (volumes and _is_same(found[target], mount)):
             raise InvalidSpec(mount.argument, f"{target}: duplicate mount destination")
-        seen.add(target)
-    return tuple(mounts)
+    return with_names(found.values())
+
+
+def _is_same(one: Mount, other: Mount) -> bool:
+    """Return whether two mounts on one target are the same, as podman compares them: a volume's options may differ."""
+    if one.type == other.type == VOLUME:
+        return one.source == other.source
+    return one == other.replace(argument=one.argument, target=one.target)
 
 
 def _ulimits(words: Sequence[str]) -> tuple[Ulimit, ...]:

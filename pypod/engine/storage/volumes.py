@@ -1,60 +1,167 @@
-"""Anonymous volumes: directories beside the containers, and --volumes-from."""
+"""The volumes of a container: created with it, filled at their first use, and removed with the last that uses them."""
 
 from __future__ import annotations
 
 import os
+import time
 
+from pypod.engine.core import announce
 from pypod.engine.core.effects import Effect
+from pypod.engine.core.locks import Lock
+from pypod.engine.storage import volume_files
 from pypod.engine.storage.layers import give, root_ids
-from pypod.errors import InvalidSpec, NoSuchContainer
-from pypod.model.mount import parse_tmpfs, parse_volume, plain_path
-from pypod.store import dependencies
+from pypod.model import ids
+from pypod.model.mount import VOLUME, plain_path
+from pypod.model.volume import VolumeRecord
+from pypod.store import volumes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
+    from sqlite3 import Connection
 
     from pypod.engine.core.context import Context
-    from pypod.engine.core.layout import Layout
     from pypod.engine.session.id_maps import Maps
     from pypod.model.container import ContainerSpec
     from pypod.model.mount import Mount
-    from pypod.model.options.container import ContainerOptions
-    from pypod.store.records import ContainerRecord
-
-_FROM = "--volumes-from"
 
 
-def making(context: Context, spec: ContainerSpec, maps: Maps | None = None) -> list[Effect]:
-    """Return what creates the directories of a container's volumes; the mount fills them with the image's content.
+def with_names(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
+    """Return mounts with a new name for each volume that has none."""
+    return tuple(mount.replace(source=ids.new_id()) if _is_nameless(mount) else mount for mount in mounts)
 
-    ``maps`` are those of its user namespace, whose root owns them.
+
+def _is_nameless(mount: Mount) -> bool:
+    return mount.type == VOLUME and not mount.source
+
+
+def add_missing(connection: Connection, mounts: Iterable[Mount], container_id: str = "") -> list[VolumeRecord]:
+    """Insert the volumes of a new container that do not exist yet; return them. ``created`` completes their creation.
+
+    ``container_id`` is an infra, whose specification does not name the volumes of its pod.
     """
-    paths = [f"{context.layout.volumes}/{mount.source}" for mount in spec.mounts if mount.type == "volume"]
-    return [_making(context, path, maps) for path in paths if not os.path.isdir(path)]
+    wanted = {mount.source: mount for mount in mounts if mount.type == VOLUME}
+    if not wanted:
+        return []
+    from pypod.engine.storage import volume_options
+
+    now_ns = time.time_ns()
+    records = []
+    for name, mount in wanted.items():
+        options = volume_options.read(dict(one.partition("=")[::2] for one in mount.options))
+        records.append(volume_options.record(name, now_ns, options=options, anonymous=mount.anonymous))
+    if container_id:
+        volumes.use(connection, container_id, wanted)
+    return volumes.add_missing(connection, records)
 
 
-def _making(context: Context, path: str, maps: Maps | None) -> Effect:
-    def make() -> None:
-        os.makedirs(context.layout.volumes, 0o700, exist_ok=True)
-        os.makedirs(path, 0o755, exist_ok=True)
-        give(context, path, root_ids(context, maps), 0o755)
-
-    return Effect(f"make directory {path} for a volume", "mkdir(2)", make)
+def created(context: Context, records: Sequence[VolumeRecord]) -> None:
+    """Create the directories of volumes that were just inserted, and record the events."""
+    for record in records:
+        volume_files.ensure(context, record)
+        announce.volume(context, announce.CREATE, record.name)
 
 
-def with_sources(layout: Layout, spec: ContainerSpec) -> ContainerSpec:
-    """Return the specification with the volumes' directories as sources; empty ones get the image's content."""
-    if not any(mount.type == "volume" for mount in spec.mounts):
-        return spec
-    return spec.replace(mounts=tuple(_with_source(layout, mount) for mount in spec.mounts))
+class Volumes:
+    """The volumes of a container that is about to start, by name.
 
+    A volume is used for the first time under its lock: two containers do not fill it at once. ``preparations`` come
+    before the launch of the container, ``conclusions`` after it.
+    """
 
-def _with_source(layout: Layout, mount: Mount) -> Mount:
-    if mount.type != "volume":
-        return mount
-    path = f"{layout.volumes}/{mount.source}"
-    return mount.replace(source=path, copy_up=_is_empty(path))
+    def __init__(self, context: Context, spec: ContainerSpec, maps: Maps | None) -> None:
+        self._context = context
+        self._maps = maps
+        self._mounts = [mount for mount in spec.mounts if mount.type == VOLUME]
+        self._locks: dict[str, Lock] = {}
+        self._records: dict[str, VolumeRecord] = {}
+        self._look()
+
+    def _look(self) -> None:
+        names = sorted({mount.source for mount in self._mounts})
+        found = {one.name: one for one in volumes.of_names(self._context.database, names)}
+        missing = VolumeRecord(name="", created_ns=0)  # removed by someone who edits the database
+        self._records = {name: found.get(name) or missing.replace(name=name) for name in names}
+
+    def place(self, mount: Mount) -> str:
+        """Return the directory on the host that a mount of a volume shows."""
+        return volume_files.place(self._context.layout, self._records[mount.source])
+
+    def _is_new(self, name: str) -> bool:
+        record = self._records[name]
+        return bool(record.needs_owner or (record.needs_copy and any(self._copies(one) for one in self._mounts)))
+
+    def _copies(self, mount: Mount) -> bool:
+        record = self._records[mount.source]
+        asked = mount.copy_up and "nocopy" not in record.option_map()
+        return bool(asked and record.needs_copy and _is_empty(self.place(mount)))
+
+    def preparations(self) -> list[Effect]:
+        """Return what creates the directories of the volumes and mounts their file systems."""
+        made = [one for record in self._records.values() for one in self._preparing(record)]
+        if any(self._is_new(name) for name in self._records):
+            made.append(Effect("look whether another container has filled the volumes", "read(2)", self._look))
+        return [*made, *self._mounting()]
+
+    def _preparing(self, record: VolumeRecord) -> list[Effect]:
+        made = []
+        path = volume_files.place(self._context.layout, record)
+        if not os.path.isdir(path):
+            words = f"make directory {path} for a volume"
+            made.append(Effect(words, "mkdir(2)", lambda: volume_files.ensure(self._context, record)))
+        owner = root_ids(self._context, self._maps)
+        if record.needs_owner and owner != (0, 0):
+            words = f"give {path} to root of the container's user namespace"
+            made.append(Effect(words, "chown(2)", lambda: give(self._context, path, owner, 0o755)))
+        if self._is_new(record.name):
+            words = f"lock volume {record.name}, which is used for the first time"
+            made.append(Effect(words, "flock(2)", lambda: self._lock(record.name), self._release))
+        return made
+
+    def _mounting(self) -> list[Effect]:
+        found = [record for record in self._records.values() if record.options != "[]"]
+        if not found:
+            return []
+        from pypod.engine.storage import volume_mounts
+
+        return [one for record in found for one in volume_mounts.preparations(self._context, record)]
+
+    def _lock(self, name: str) -> None:
+        lock = Lock(self._context.layout.volume(name))
+        self._locks[name] = lock
+        lock.__enter__()
+
+    def _release(self) -> None:
+        while self._locks:
+            self._locks.popitem()[1].__exit__(None, None, None)
+
+    def conclusions(self) -> list[Effect]:
+        """Return what records that the volumes have been used, once the container runs."""
+        if not any(self._is_new(name) for name in self._records):
+            return []
+        return [Effect("record that its volumes have been used", "flock(2)", self._conclude)]
+
+    def _conclude(self) -> None:
+        try:
+            for name, record in self._records.items():
+                copied = bool(record.needs_copy) and not _is_empty(volume_files.place(self._context.layout, record))
+                if record.needs_owner or copied:
+                    volumes.set_used(self._context.database, name, copied=copied)
+        finally:
+            self._release()
+
+    def filled(self) -> dict[str, tuple[bool, bool]]:
+        """Return for each target whether the image's content is copied to the volume, and owner and mode."""
+        found: dict[str, tuple[bool, bool]] = {}
+        seen: set[str] = set()
+        for mount in self._mounts:
+            record = self._records[mount.source]
+            copies = self._copies(mount)
+            owned = bool(record.needs_owner and (record.data or copies))
+            if (copies or owned) and record.name not in seen and not mount.subpath and not mount.overlay:
+                found[plain_path(mount.target)] = copies, owned
+                seen.add(record.name)
+        return found
 
 
 def _is_empty(directory: str) -> bool:
@@ -63,65 +170,5 @@ def _is_empty(directory: str) -> bool:
             return next(entries, None) is None
     except FileNotFoundError:
         return True
-
-
-def only_of(context: Context, going: Sequence[ContainerRecord]) -> list[str]:
-    """Return the directories of the volumes that are removed with these containers: no other one uses them."""
-    found = dependencies.volumes_only_of(context.database, [record.id for record in going])
-    return [f"{context.layout.volumes}/{volume}" for volume in found]
-
-
-def orphans(context: Context) -> list[str]:
-    """Return the directories of volumes that no container uses."""
-    try:
-        there = sorted(os.listdir(context.layout.volumes))
-    except FileNotFoundError:
-        return []
-    known = dependencies.volumes(context.database)
-    return [f"{context.layout.volumes}/{name}" for name in there if name not in known]
-
-
-def with_volumes_from(options: ContainerOptions, spec_of: Callable[[str], ContainerSpec]) -> ContainerOptions:
-    """Return the options with the mounts of the containers in ``volumes_from`` added.
-
-    ``spec_of`` looks up a container's specification. As in podman: binds and volumes but no tmpfs; later containers
-    override earlier ones, and the container's own mounts override all. Raises InvalidSpec.
-    """
-    if not options.volumes_from:
-        return options
-    found: dict[str, Mount] = {}
-    for word in options.volumes_from:
-        ref, _, flags = word.partition(":")
-        read_only = _read_only(flags)
-        try:
-            spec = spec_of(ref)
-        except NoSuchContainer as error:
-            raise InvalidSpec(_FROM, f'looking up container "{ref}" for volumes-from: {error}') from error
-        for mount in spec.mounts:
-            if mount.type in ("bind", "volume"):
-                taken = mount.read_only if read_only is None else read_only
-                found[plain_path(mount.target)] = mount.replace(read_only=taken, argument=_FROM)
-    kept = [mount for target, mount in found.items() if target not in targets(options)]
-    return options.replace(mounts=(*options.mounts, *kept))
-
-
-def targets(options: ContainerOptions) -> set[str]:
-    """Return the mount points that the container's own options name."""
-    taken = {plain_path(mount.target) for mount in options.mounts}
-    taken |= {plain_path(parse_volume(text).target) for text in options.volumes}
-    return taken | {plain_path(parse_tmpfs(text).target) for text in options.tmpfs}
-
-
-def _read_only(flags: str) -> bool | None:
-    """Parse the options of --volumes-from; None leaves each mount's mode unchanged."""
-    words = flags.split(",") if flags else []
-    for word in words:
-        if word not in ("ro", "rw", "z"):
-            what = "volumes from another container can only use z,ro,rw options"
-            raise InvalidSpec(_FROM, f'invalid option "{word}" specified - {what}')
-    if words.count("z") > 1:
-        raise InvalidSpec(_FROM, "cannot set :z more than once in mount options")
-    access = [word == "ro" for word in words if word != "z"]
-    if len(access) > 1:
-        raise InvalidSpec(_FROM, "cannot set ro or rw options more than once")
-    return access[0] if access else None
+    except PermissionError:  # it belongs to a user of a container
+        return False

@@ -54,9 +54,12 @@ def layer(upper: str, lowers: Sequence[str] | None = None, maps: Maps | None = N
     yield from _Packing(overlay=True, marks_all=lowers is None, maps=maps).stream(upper, lowers or ())
 
 
-def tree(directory: str) -> Iterator[bytes]:
-    """Yield a tar of a whole tree; other file systems mounted in it are left out. Raises OSError."""
-    yield from _Packing(overlay=False).stream(directory, ())
+def tree(directory: str, *, root: bool = True) -> Iterator[bytes]:
+    """Yield a tar of a whole tree; other file systems mounted in it are left out. Raises OSError.
+
+    ``root``: with an entry for the directory itself.
+    """
+    yield from _Packing(overlay=False, root=root).stream(directory, ())
 
 
 def merged(directories: Sequence[str], maps: Maps | None = None) -> Iterator[bytes]:
@@ -79,7 +82,8 @@ def difference(new: str, old: Sequence[str], maps: Maps | None = None) -> Iterat
 class _Packing:
     """One walk over one tree. Sockets are left out; a file that shrinks while it is read is padded with zeros."""
 
-    def __init__(self, *, overlay: bool, marks_all: bool = False, maps: Maps | None = None) -> None:
+    def __init__(self, *, overlay: bool, marks_all: bool = False, maps: Maps | None = None, root: bool = True) -> None:
+        self._root = root
         self._maps = maps
         self._overlay = overlay
         self._marks_all = marks_all
@@ -108,7 +112,8 @@ class _Packing:
         """Yield a directory and its content; closes the descriptors."""
         try:
             status = os.fstat(fd)
-            yield self._entry(path or b".", status, fd).encode()
+            if path or self._root:
+                yield self._entry(path or b".", status, fd).encode()
             if not self._overlay and status.st_dev != self._device:
                 return
             if self._overlay:

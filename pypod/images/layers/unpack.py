@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Self
 
-__all__ = ["LAYER_BYTES_LIMIT", "Owners", "Unpacked", "inherit", "fit_to_lowers", "unpack"]
+__all__ = ["LAYER_BYTES_LIMIT", "Owners", "Unpacked", "inherit", "add", "fit_to_lowers", "unpack"]
 
 LAYER_BYTES_LIMIT = 64 << 30
+_ANY_SIZE = 1 << 62
 _PIPE_BYTES = 1 << 20  # the maximum without privileges: /proc/sys/fs/pipe-max-size
 _F_SETPIPE_SZ = 1031
 _TREE_FD, _REPORT_FD = 3, 4
@@ -106,6 +107,17 @@ def unpack(
     )
 
 
+def add(pieces: Iterable[bytes], directory: str, *, owners: Owners | None = None) -> None:
+    """Add the files of a tar, compressed or not, to a directory, which stays as it is otherwise.
+
+    The archive is no layer: whiteouts are files like others. Errors as of ``unpack``; what was added before stays.
+    """
+    subject = "archive"
+    with _Program(directory, _ANY_SIZE, owners, plain=True) as program:
+        program.feed(decompressed(iter(pieces), subject))
+        program.report(subject)
+
+
 class Owners(Value):
     """The owners of files in a user's layers: ``environment`` leads to the user namespace that has the ids.
 
@@ -163,9 +175,10 @@ class _Counted:
 class _Program:
     """pypod-unpack at work on a directory. Leaving the block closes its input and waits for it."""
 
-    def __init__(self, directory: str, limit_bytes: int, owners: Owners | None) -> None:
+    def __init__(self, directory: str, limit_bytes: int, owners: Owners | None, *, plain: bool = False) -> None:
         self._code: int | None = None
-        words = [] if owners is None else ["one" if owners.one_id else "user"]
+        words = ["root"] if owners is None else ["one" if owners.one_id else "user"]
+        words += ["plain"] if plain else []
         executable = program_path("unpack")
         fds: list[int] = []
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from _collections_abc import Mapping, Sequence
 
+from pypod.model.mount import Mount
 from pypod.model.namespace import DEFAULT_SHARE
 from pypod.model.options import readers as read
 from pypod.model.options.classes import field, frozen
@@ -44,6 +45,19 @@ class PodOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
         default=None,
         converter=read.shm,
         metadata=about("Size of /dev/shm", kind="string", shown="65536k", metavar=SIZE),
+    )
+    volumes: Sequence[str] = field(
+        default=(),
+        converter=read.paths,
+        metadata=about("Bind mount a volume into the pod", flag="volume", kind="stringArray", short="v"),
+    )
+    mounts: Sequence[Mount] = field(
+        default=(),
+        converter=read.mounts,
+        metadata=about("Attach a filesystem mount to every member of the pod", flag=""),
+    )
+    volumes_from: Sequence[str] = field(
+        default=(), metadata=about("Mount volumes from the specified container(s)", kind="stringArray")
     )
     cgroup_parent: str = field(default="", metadata=about("Set parent cgroup for the pod"))
     create_command: Sequence[str] = field(

@@ -30,6 +30,7 @@ from pypod.api.image import Image
 from pypod.engine.containers.collect import repair
 from pypod.engine.core import kept_records
 from pypod.engine.images import pulling
+from pypod.engine.storage import volume_files
 from tests.images.forms import digest
 from tests.images.made import Made, busybox_image, layer, names_of
 
@@ -214,10 +215,10 @@ class TestConfiguration:
         assert second.wait(20) == 0
         assert third.spec().mounts[0].source == volume
         pod.remove(force=True)
-        assert names_of(f"{engine.layout.volumes}/{volume}") == ["kept"]
+        assert names_of(f"{engine.layout.volumes}/{volume}/_data") == ["kept"]
         second.remove()
         repair(engine)  # it is still in use
-        assert names_of(f"{engine.layout.volumes}/{volume}") == ["kept"]
+        assert names_of(f"{engine.layout.volumes}/{volume}/_data") == ["kept"]
         third.remove()
         assert names_of(engine.layout.volumes) == []
 
@@ -227,8 +228,10 @@ class TestConfiguration:
         assert container.wait(20) == 0
         engine.cgroups.remove(container.record().cgroup)
         kept_records.forget(engine, [container.id])
+        volume_files.forget(engine, names_of(engine.layout.volumes))
         with engine.database.transaction() as connection:  # as if the process had been killed here
             connection.execute("DELETE FROM containers WHERE id = ?", (container.id,))
+            connection.execute("DELETE FROM volumes")
         assert len(names_of(engine.layout.volumes)) == 1
         repair(engine)
         assert names_of(engine.layout.volumes) == []

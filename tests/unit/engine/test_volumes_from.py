@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pypod.engine.storage.volumes import with_volumes_from
+from pypod.engine.storage.volumes_from import with_volumes_from
 from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model.container import ContainerSpec
 from pypod.model.mount import Mount

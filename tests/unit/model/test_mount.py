@@ -5,15 +5,28 @@ from __future__ import annotations
 import pytest
 
 from pypod.errors import InvalidSpec
-from pypod.model.mount import Mount, parse_mount, parse_tmpfs, parse_volume
+from pypod.model.mount import Mount, parse_tmpfs
+from pypod.model.mount_flags import parse_mount, parse_volume
 
 
 def bind(source: str, target: str, **fields: object) -> dict[str, object]:
     return {"type": "bind", "source": source, "target": target, **fields}
 
 
+def volume(source: str, target: str, **fields: object) -> dict[str, object]:
+    return {"type": "volume", "source": source, "target": target, "no_suid": True, "no_dev": True, **fields}
+
+
 def tmpfs(target: str, **fields: object) -> dict[str, object]:
     return {"type": "tmpfs", "target": target, "no_suid": True, "no_dev": True, **fields}
+
+
+def devpts(target: str) -> dict[str, object]:
+    return {"type": "devpts", "target": target, "copy_up": False}
+
+
+def image(source: str, target: str, **fields: object) -> dict[str, object]:
+    return {"type": "image", "source": source, "target": target, "read_only": True, "copy_up": False, **fields}
 
 
 VOLUMES = [
@@ -25,8 +38,17 @@ VOLUMES = [
     ("/a:/b:bind", bind("/a", "/b", recursive=False)),
     ("/a:/b:rbind", bind("/a", "/b", recursive=True)),
     ("/a:/b:rslave", bind("/a", "/b", propagation="rslave")),
-    ("/a:/b:z", bind("/a", "/b")),
-    ("/a:/b:Z,ro", bind("/a", "/b", read_only=True)),
+    ("/a:/b:z", bind("/a", "/b", relabel="z")),
+    ("/a:/b:Z,ro", bind("/a", "/b", read_only=True, relabel="Z")),
+    ("/a:/b:rshared", bind("/a", "/b", propagation="rshared")),
+    ("/a:/b:U", bind("/a", "/b", chown=True)),
+    ("/a:/b:O", bind("/a", "/b", overlay=True)),
+    ("/a:/b:O,upperdir=/u,workdir=/w", bind("/a", "/b", overlay=True, options=("upperdir=/u", "workdir=/w"))),
+    ("/a:/b:cached", bind("/a", "/b")),
+    ("/b", volume("", "/b", anonymous=True)),
+    ("a:/b", volume("a", "/b")),
+    ("a:/b:ro,nocopy,suid,U", volume("a", "/b", read_only=True, copy_up=False, no_suid=False, chown=True)),
+    ("a:/b:O", volume("a", "/b", overlay=True)),
     ("/a b:/c d", bind("/a b", "/c d")),
 ]
 TMPFS = [
@@ -55,6 +77,31 @@ MOUNTS = [
     ("type=tmpfs,dst=/b", tmpfs("/b")),
     ("type=tmpfs,target=/b,tmpfs-size=1m,tmpfs-mode=700", tmpfs("/b", options=("size=1m", "mode=700"))),
     ("type=tmpfs,target=/b,dev", tmpfs("/b", no_dev=False)),
+    ("type=tmpfs,target=/b,U=true,notmpcopyup", tmpfs("/b", chown=True, copy_up=False)),
+    ("type=ramfs,dst=/b", {**tmpfs("/b"), "type": "ramfs"}),
+    ("type=devpts,dst=/b,uid=5,mode=640", {**devpts("/b"), "options": ("uid=5", "mode=640")}),
+    ("type=devpts,dst=/b", devpts("/b")),
+    ("type=bind,src=/a,dst=/b,relabel=shared", bind("/a", "/b", relabel="z")),
+    ("type=bind,src=/a,dst=/b,bind-propagation=shared", bind("/a", "/b", propagation="shared")),
+    ("type=bind,src=/a,dst=/b,chown,idmap", bind("/a", "/b", chown=True, idmap=True)),
+    ('type=bind,"src=/a,b",dst=/b', bind("/a,b", "/b")),
+    ("type=bind,dst=/b", bind("/b", "/b")),  # as podman's
+    ("type=volume,src=a,dst=/b", volume("a", "/b")),
+    ("type=volume,dst=/b", volume("", "/b", anonymous=True)),
+    ("type=volume,src=a,dst=/b,ro=true,U=false", volume("a", "/b", read_only=True)),
+    ("type=volume,src=a,dst=/b,readonly=false", volume("a", "/b")),
+    ("type=volume,src=a,dst=/b,subpath=/x/y", volume("a", "/b", subpath="/x/y")),
+    ("type=volume,src=a,dst=/b,volume-subpath=x", volume("a", "/b", subpath="x")),
+    (
+        "type=volume,src=a,dst=/b,nocopy,dev,relabel=private",
+        volume("a", "/b", copy_up=False, no_dev=False, relabel="Z"),
+    ),
+    (
+        "type=volume,src=a,dst=/b,volume-opt=type=tmpfs,volume-opt=o=size=1m",
+        volume("a", "/b", options=("type=tmpfs", "o=size=1m")),
+    ),
+    ("type=image,src=busybox,dst=/b", image("busybox", "/b")),
+    ("type=image,src=busybox,dst=/b,rw=true,subpath=/etc", image("busybox", "/b", read_only=False, subpath="/etc")),
 ]
 ALL = [
     *((parse_volume, "--volume", *case) for case in VOLUMES),
@@ -69,14 +116,21 @@ def test_is_read(parse, argument: str, text: str, fields: dict[str, object]) -> 
 
 
 WRONG = [
-    (parse_volume, "--volume", ["", ":", "/a", "/a:", ":/b", "/a:/b:ro:x", "a:/b", "/a:b", "/a:/", "/a://"]),
+    (parse_volume, "--volume", ["", ":", "a", "/a:", ":/b", "/a:/b:ro:x", "a/b:/b", "/a:b", "/a:/", "/a://"]),
     (parse_volume, "--volume", ["/a:/b:", "/a:/b:nonsense", "/a:/b:ro,", "/a:/../b", "/a:/b/..", "/a\0:/b", "/a:/b\0"]),
-    (parse_volume, "--volume", ["/a:/b:shared", "/a:/b:RO", "/a:/b:ro,rw", "/a:/b:suid,nosuid"]),
+    (
+        parse_volume,
+        "--volume",
+        ["/a:/b:Shared", "/a:/b:RO", "/a:/b:ro,rw", "/a:/b:suid,nosuid", "a:/b:upperdir=/x", "-a:/b"],
+    ),
     (parse_tmpfs, "--tmpfs", ["", "a", "/", "/a:nonsense", "/a:size", "/a/../b", ":size=1m", "/a\0", "/a:rw,ro"]),
-    (parse_mount, "--mount", ["", "bind", "type=bind", "type=bind,src=/a", "type=bind,dst=/b", "src=/a,dst=/b"]),
-    (parse_mount, "--mount", ["type=volume,src=a,dst=/b", "type=,dst=/b", "type=bind,src=a,dst=/b"]),
+    (parse_mount, "--mount", ["", "bind", "type=bind", "type=bind,src=/a", "type=bind,src=,dst=/b", "src=/a,dst=/b"]),
+    (parse_mount, "--mount", ["type=volume,src=a/b,dst=/b", "type=,dst=/b", "type=nope,dst=/b", "type=image,dst=/b"]),
     (parse_mount, "--mount", ["type=bind,src=/a,dst=b", "type=bind,src=/a,dst=/b,nonsense", "type=bind,src=/a,dst=/"]),
-    (parse_mount, "--mount", ["type=bind,src=/a,dst=/b,unheard=1", "type=bind,src=/a,dst=/b,propagation=shared"]),
+    (parse_mount, "--mount", ["type=bind,src=/a,dst=/b,unheard=1", "type=bind,src=/a,dst=/b,propagation=some"]),
+    (parse_mount, "--mount", ["type=volume,src=a,dst=/b,ro=x", "type=volume,src=a", "type=tmpfs,src=a,dst=/b"]),
+    (parse_mount, "--mount", ["type=bind,src=/a,dst=/b,relabel=x", "type=devpts,dst=/b,x=1", "type=image,src=a"]),
+    (parse_mount, "--mount", ["type=volume,volume-label=a=b,dst=/b", "type=volume,src=../a,dst=/b"]),
     (
         parse_mount,
         "--mount",
@@ -99,6 +153,13 @@ def test_what_is_wrong_names_the_argument(parse, argument: str, text: str) -> No
 def test_a_mount_made_by_hand_is_checked_like_a_parsed_one() -> None:
     good = Mount(type="bind", source="/a", target="/b")
     assert (good.argument, good.recursive, good.propagation) == ("--mount", True, "rprivate")
-    for changes in ({"type": "nfs"}, {"source": "a"}, {"target": "b"}, {"propagation": "x"}, {"target": "/a/.."}):
+    for changes in (
+        {"type": "nfs"},
+        {"source": "a"},
+        {"target": "b"},
+        {"propagation": "x"},
+        {"target": "/a/.."},
+        {"subpath": "\0"},
+    ):
         with pytest.raises(InvalidSpec):
             good.replace(**changes)

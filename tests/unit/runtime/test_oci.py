@@ -10,7 +10,7 @@ import pytest
 from pypod.model.container import ContainerSpec, Ulimit
 from pypod.model.mount import Mount
 from pypod.model.namespace import HOST, POD, Mode
-from pypod.runtime.oci import Places, filled, runtime_spec
+from pypod.runtime.oci import Places, runtime_spec
 
 SPEC = ContainerSpec(name="one", command=("sleep", "1"), rootfs="/srv/root")
 PLACES = Places(
@@ -379,11 +379,6 @@ class TestMounts:
     def test_asked_for(self, mount: dict[str, Any], expected: tuple[str, str, list[str]]) -> None:
         found = mounts(made(mounts=(Mount(target="//a/./b/", **mount),)))["/a/b"]
         assert (found["type"], found["source"], found["options"]) == expected
-
-    def test_volumes_that_are_filled(self) -> None:
-        mount = Mount(type="volume", source="/v", target="//a/./b/")
-        asked = (mount, mount.replace(target="/c", copy_up=False), Mount(type="bind", source="/b", target="/d"))
-        assert filled(SPEC.replace(mounts=asked)) == {"/a/b"}
 
     @pytest.mark.parametrize("target", ["/proc", "/sys", "/dev/shm", "/etc/hosts", "/run/.containerenv"])
     def test_it_takes_the_place_of_ours(self, target: str) -> None:

@@ -17,7 +17,7 @@ from pypod.model.namespace import POD, Mode
 from pypod.model.pod import PodSpec
 from pypod.model.port import Port
 from pypod.model.value import Value
-from pypod.store import dependencies, records, restoring, stored_specs
+from pypod.store import dependencies, records, restoring, stored_specs, volumes
 from pypod.store.database import Database
 from pypod.store.records import ContainerRecord, PodRecord
 from pypod.store.schema import MIGRATIONS
@@ -85,6 +85,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
                     kept = type(row)(**{name: value for name, value in row.items() if name in OLD_FIELDS})
                 restore = restoring.restore_pod if isinstance(row, PodRecord) else restoring.restore_container
                 restore(connection, kept)
+            volumes.restore_anonymous(connection)
     yield made
     made.close()
 
@@ -123,7 +124,7 @@ def test_whose_namespaces_are_joined(database: Database) -> None:
 
 
 def test_volumes(database: Database) -> None:
-    assert dependencies.volumes(database) == {"1" * 64, "2" * 64}
+    assert volumes.used(database) == {"1" * 64, "2" * 64}
     assert dependencies.volumes_only_of(database, [B]) == ["1" * 64]
     assert dependencies.volumes_only_of(database, [C]) == []
     assert dependencies.volumes_only_of(database, [C, B]) == ["1" * 64, "2" * 64]
@@ -133,7 +134,7 @@ def test_volumes(database: Database) -> None:
 def test_they_go_with_the_container(database: Database) -> None:
     records.remove_container(database, records.find_container(database, B))
     assert dependencies.joining_networks(database) == set()
-    assert dependencies.volumes(database) == {"2" * 64}
+    assert volumes.used(database) == {"2" * 64}
 
 
 def test_they_stay_when_it_is_renamed(database: Database) -> None:
@@ -154,7 +155,7 @@ def test_a_damaged_specification_has_none(tmp_path: Path, origin: str, spec: str
         with database.transaction() as connection:
             (records.add_container if origin == "new" else restoring.restore_container)(connection, row)
     assert records.all_containers(database) == [row]
-    assert dependencies.volumes(database) == set()
+    assert volumes.used(database) == set()
     database.close()
 
 

@@ -91,7 +91,7 @@ GOOD = event_log.line("start", ABOUT).strip().encode()
         b"{" * 3000,
         b'{"a":' + b"[" * 3900,
         b"\xff\xfe",
-        GOOD.replace(b'"type":"container"', b'"type":"volume"'),
+        GOOD.replace(b'"type":"container"', b'"type":"thing"'),
         GOOD.replace(b'"type":"container"', b'"type":[]'),
         GOOD.replace(b'"time":', b'"time":-'),
         GOOD.replace(b'"time":', b'"time":9999999999'),
