@@ -1,10 +1,11 @@
-"""The build hook: compile the C programs into the package, and give the wheel a platform."""
+"""The build hook: compile the C programs, write the manual pages, and give the wheel a platform."""
 
 from __future__ import annotations
 
 import os
 import struct
 import subprocess
+import sys
 
 from setuptools.command.build_py import build_py
 from setuptools.errors import ExecError
@@ -35,6 +36,24 @@ class BuildPause(build_py):
                 f"the C programs could not be built: {error}; that needs make, a C compiler and a static C library "
                 "(Debian: apt-get install make gcc libc6-dev; Fedora: dnf install make gcc glibc-static)"
             ) from error
+        if not self.editable_mode:
+            self._write_manual()
+
+    def _write_manual(self) -> None:
+        """Write a manual page for each command, and let the wheel install them."""
+        source = os.path.dirname(HERE)
+        pages = os.path.join(os.path.abspath(self.get_finalized_command("build").build_temp), "man1")
+        try:
+            subprocess.run(
+                [sys.executable, "-m", "pypod.cli.manual", pages],
+                cwd=source,
+                env={**os.environ, "PYTHONPATH": source, "PYTHONDONTWRITEBYTECODE": "1"},
+                check=True,
+            )
+        except subprocess.CalledProcessError as error:
+            raise ExecError(f"the manual pages could not be written: {error}") from error
+        paths = [os.path.join(pages, name) for name in sorted(os.listdir(pages))]
+        self.distribution.data_files = [*(self.distribution.data_files or []), ("share/man/man1", paths)]
 
 
 class PlatformWheel(bdist_wheel):

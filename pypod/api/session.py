@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from _collections_abc import Sequence
 
 from pypod.engine.core.layout import Layout
@@ -21,6 +22,11 @@ def holder(root: str | None = None) -> str:
         return read_text(Layout(root).session_status)
     except OSError:  # opening the storage reports what is wrong with it
         return ""
+
+
+def has_storage(root: str | None = None) -> bool:
+    """Return whether there is a storage that the caller can read. It is neither opened nor created."""
+    return os.access(Layout(root).database, os.R_OK)
 
 
 def limitations() -> Sequence[str]:

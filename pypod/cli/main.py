@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TextIO
 
-    from pypod.cli.flags.parser import Parsed
+    from pypod.cli.flags.parser import Command, Parsed
     from pypod.cli.verbs import Verb
 
 ENGINE_FAILED = 125  # podman-run(1), "Exit Status"
 INTERRUPTED = 130
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _HELP = ("-h", "--help", "help")
+_COMPLETING = ("__complete", "__completeNoDesc")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -98,24 +99,11 @@ def run(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    from pypod.cli.flags.parser import Command, Flag, parse, usage
+    from pypod.cli.flags.parser import UsageError, parse, usage
 
-    top = Command(
-        path="pypod",
-        summary="Manage pods and containers, without a daemon",
-        flags=(
-            Flag(name="root", help="Path to the directory where all data is stored", metavar="string"),
-            Flag(name="runroot", hidden=True, help="Accepted for compatibility with podman: --root holds everything"),
-            Flag(name="version", short="v", kind="bool", help="Print the version"),
-        ),
-        commands=tuple((name, summary) for name, summary in _summaries()),
-        interspersed=False,
-    )
+    top = whole_top()
     parsed = parse(top, words)
-    if parsed.help:
-        print(usage(top), end="")
-        return 0
-    if parsed["version"]:
+    if parsed["version"] and not parsed.help:
         from pypod import __version__
 
         print(f"pypod version {__version__}")
@@ -123,9 +111,15 @@ def _dispatch(words: list[str]) -> int:
     rest = list(parsed.positionals)
     if rest[:1] == ["help"] and len(rest) > 1:  # `help run` is `run --help`
         rest = [*rest[1:], "--help"]
-    if not rest or rest[0] in _HELP:
-        print(usage(top), end="")
+    if parsed.help or not rest or rest[0] in _HELP:
+        print(usage(top), end="", flush=True)
+        if not rest and not parsed.help:
+            raise UsageError("pypod", "missing command 'pypod COMMAND'")
         return 0
+    if rest[0] in _COMPLETING:
+        from pypod.cli.complete import complete
+
+        return complete(rest[1:], top, parsed["root"] or None, described=rest[0] == _COMPLETING[0])
     found = _verb(rest)
     if found is None:
         return 0
@@ -139,6 +133,23 @@ def _dispatch(words: list[str]) -> int:
         return 0
     root = parsed["root"] or None
     return function(options, root) if os.geteuid() == 0 else _run_as_user(function, options, root)
+
+
+def whole_top() -> Command:
+    """Return the program itself as a command: the flags before a verb, and every verb."""
+    from pypod.cli.flags.parser import Command, Flag
+
+    return Command(
+        path="pypod",
+        summary="Manage pods and containers, without a daemon",
+        flags=(
+            Flag(name="root", help="Path to the directory where all data is stored", metavar="string"),
+            Flag(name="runroot", hidden=True, help="Accepted for compatibility with podman: --root holds everything"),
+            Flag(name="version", short="v", kind="bool", help="Print the version"),
+        ),
+        commands=tuple((name, summary) for name, summary in _summaries()),
+        interspersed=False,
+    )
 
 
 def _verb(rest: list[str]) -> tuple[Verb, str] | None:
@@ -155,9 +166,9 @@ def _verb(rest: list[str]) -> tuple[Verb, str] | None:
         if not rest or rest[0] in _HELP:
             group = load(verbs[""])[0] if "" in verbs else Command(path=path, summary=summary)
             commands = tuple((name, row[2]) for name, row in sorted(verbs.items()) if name)
+            print(usage(group.replace(commands=commands)), end="", flush=True)
             if not rest:
-                raise UsageError(path, f"missing command '{path} COMMAND'\nTry '{path} --help' for more information")
-            print(usage(group.replace(commands=commands)), end="")
+                raise UsageError(path, f"missing command '{path} COMMAND'")
             return None
     name = rest.pop(0) if rest[0] in verbs or "" not in verbs else ""
     if name not in verbs:

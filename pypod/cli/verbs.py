@@ -147,6 +147,7 @@ VOLUME_VERBS: Verbs = {
 }
 VERBS: Verbs = {
     **CONTAINER_VERBS,
+    "completion": ("shells", "completion", "Generate shell autocompletions"),
     "create": ("containers.create", "create", "Create a pod, or a container when an image or --rootfs is given"),
     "diff": ("containers.diff", "diff", "Display the changes to the object's file system"),
     "events": ("system.events", "events", "Show pypod events"),

@@ -135,7 +135,6 @@ def test_a_start_that_fails_has_podman_s_code(pypod, busybox, engine, flags, mes
         (["stop", ""], "name or ID cannot be empty"),
         (["rm", "-t", "1", "x"], "--force option must be specified to use the --time option"),
         (["start", "--sig-proxy", "x"], "you cannot use sig-proxy without --attach"),
-        (["pod"], "missing command 'pypod pod COMMAND'"),
         (
             ["run", "--network", "ns:/nosuch", "--rootfs", "/:O", "true"],
             "cannot find specified network namespace path: stat /nosuch: no such file or directory",

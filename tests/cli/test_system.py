@@ -217,3 +217,12 @@ def test_a_storage_that_cannot_be_used_is_one_clear_error(others_root, engine) -
     told = unprivileged("system", "check", root=taken)
     assert told.returncode == 1
     assert any(line.startswith("missing") and "storage" in line for line in told.stdout.splitlines())
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("words", [(), ("pod",), ("system",)])
+def test_without_a_command_help_is_shown_and_it_is_an_error(world, words: tuple[str, ...]) -> None:
+    done = world.pypod(*words)
+    path = " ".join(("pypod", *words))
+    assert (done.returncode, done.stderr) == (125, f"Error: missing command '{path} COMMAND'\n")
+    assert done.stdout == world.pypod.ok(*words, "--help")

@@ -93,6 +93,8 @@ def test_the_wheel_is_for_every_python_and_c_library(built: dict[str, Path], tmp
         archive.extractall(tmp_path)  # noqa: S202  # our own
     assert f"pypod-{version}.dist-info/licenses/LICENSE" in paths
     assert all(any(path.endswith(data) for path in paths) for data in DATA)
+    pages = {path.name for path in tmp_path.glob("*.data/data/share/man/man1/*")}
+    assert {"pypod.1", "pypod-run.1", "pypod-pod-create.1", "pypod-container-ls.1"} <= pages
     programs = list(tmp_path.glob("*.data/purelib/pypod/_libexec/*"))
     assert {path.name for path in programs} == PROGRAMS
     for program in programs:

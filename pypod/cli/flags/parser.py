@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pypod.cli.flags.values import FlagValue
 
-__all__ = ["Command", "Flag", "Parsed", "UsageError", "parse", "usage"]
+__all__ = ["TYPE_NAMES", "Command", "Flag", "Parsed", "UsageError", "default_text", "parse", "usage"]
 
 
 class UsageError(PypodError):
@@ -269,11 +269,12 @@ def _option_lines(flags: list[Flag]) -> list[str]:
         heads.append(f"{start} {flag.metavar or TYPE_NAMES[flag.kind]}".rstrip())
     width = max(map(len, heads)) + 3
     indent = "\n" + " " * width
-    texts = (f"{flag.help}{_default_text(flag)}".replace("\n", indent) for flag in flags)
+    texts = (f"{flag.help}{default_text(flag)}".replace("\n", indent) for flag in flags)
     return [head.ljust(width) + text for head, text in zip(heads, texts, strict=True)]
 
 
-def _default_text(flag: Flag) -> str:
+def default_text(flag: Flag) -> str:
+    """Return `` (default VALUE)`` for a flag whose default is not the zero value, else nothing."""
     value = flag.value
     if flag.kind == "stringToString":
         return " (default [])"
