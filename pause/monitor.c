@@ -4,6 +4,7 @@
 #include "common/ops.h"
 #include "common/retry.h"
 #include "monitor/attach.h"
+#include "monitor/deadline.h"
 #include "monitor/log.h"
 #include "supervise/begin.h"
 #include "supervise/group.h"
@@ -36,6 +37,7 @@ struct monitor {
 	int status;
 	int group;             /* killed when the first process has ended; -1: none */
 	int oom_file;          /* counts the OOM kills in it; -1: nothing counts them */
+	struct deadline deadline;
 	char **last_act;
 };
 
@@ -100,6 +102,7 @@ static void start(struct monitor *monitor)
 	const struct record *last_act = plan_find(&monitor->it.plan, OP_finally);
 	const struct record *group = plan_find(&monitor->it.plan, OP_group_kill);
 	const struct record *oom_file = plan_find(&monitor->it.plan, OP_oom_file);
+	const struct record *timeout = plan_find(&monitor->it.plan, OP_timeout);
 	int standard[3];
 	sigset_t child;
 
@@ -127,6 +130,8 @@ static void start(struct monitor *monitor)
 			close(standard[i]);
 	if (monitor->it.terminal >= 0)
 		take_terminal(monitor);
+	if (timeout)
+		deadline_set(&monitor->deadline, number(timeout, 0));
 	if (last_act) {
 		monitor->last_act = vector(last_act, 0);
 		for (char **word = monitor->last_act; word && *word; word++)
@@ -222,8 +227,10 @@ static void turn(struct monitor *monitor)
 	static bool hung_up;
 	if (hung_up)
 		polled[FIRST_STREAM].fd = -1;
-	if (poll(polled, ALL, hung_up ? 100 : -1) < 0)
+	if (poll(polled, ALL, deadline_wait(&monitor->deadline, hung_up ? 100 : -1)) < 0)
 		return;
+	if (deadline_strikes(&monitor->deadline))
+		kill(monitor->it.pid, SIGKILL); /* not reaped yet, so the pid is still its own */
 	hung_up = attach->is_terminal && polled[FIRST_STREAM].revents & POLLHUP && !(polled[FIRST_STREAM].revents & POLLIN);
 	for (int i = 0; i < STREAMS; i++)
 		if (polled[FIRST_STREAM + i].revents)
@@ -257,6 +264,9 @@ int main(int argc, char **argv)
 	for (int stream = 0; stream < STREAMS; stream++)
 		while (move_output(&monitor, stream))
 			;
+	/* as conmon records it */
+	if (monitor.deadline.passed && WIFSIGNALED(monitor.status))
+		monitor.status = 255 << 8;
 	supervise_record_exit(&monitor.it, monitor.status);
 	if (monitor.last_act && monitor.last_act[0]) {
 		sigset_t none;

@@ -86,7 +86,11 @@
 	X(83, map_tree, "sss")            /* PATH UID_MAP GID_MAP: owners below PATH are ids in a user namespace with these maps */ \
 	X(84, verify_mounts, "")          /* : check that each mount, mask and read-only path is where the plan put it */ \
 	X(85, personality, "n")           /* DOMAIN */ \
-	X(86, entries, "sss+")            /* PATH DIRECTORY LINE...: lines of a passwd or group file, for names that it lacks */
+	X(86, entries, "sss+")            /* PATH DIRECTORY LINE...: lines of a passwd or group file, for names that it lacks */ \
+	X(87, descriptors, "n+")          /* NUMBER...: the process gets descriptors of the caller, with these numbers */ \
+	X(88, pid_file, "s")              /* PATH: the pid of the process */ \
+	X(89, supervisor_pid_file, "s")   /* PATH: the pid of the supervisor */ \
+	X(90, timeout, "n")               /* SECONDS: the monitor kills the process after that */
 
 enum operation {
 #define X(number, name, arguments) OP_##name = number,

@@ -36,6 +36,8 @@ struct process {
 	struct other others[OTHERS];
 	int owner;            /* pidfd for the infra to inherit, or -1 */
 	const struct held *held; /* ports for the infra to inherit */
+	const int *descriptors;  /* of the caller, for the program to inherit; the plan has their numbers */
+	uint32_t descriptor_count;
 	bool keep_groups;     /* the plan has keep_groups */
 	uid_t uid;
 	gid_t gid;

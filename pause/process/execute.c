@@ -1,6 +1,7 @@
 /* The end of a plan: the process becomes the program. */
 #define _GNU_SOURCE
 #include "process/execute.h"
+#include "common/ops.h"
 #include "root/mount_api.h"
 #include "root/resolve.h"
 
@@ -148,8 +149,29 @@ void add_secret_variable(struct process *process, const struct record *record)
 	process->environment[at] = added;
 }
 
-/* No descriptor but 0, 1 and 2 is inherited by the container, nor is our signal mask. */
-static void last_preparations(const struct process *process, bool keep_mask)
+/* Give the caller's descriptors their numbers. First they are moved above all of these, and so is our own. */
+static void place_descriptors(struct process *process)
+{
+	const struct record *numbers = plan_find(process->plan, OP_descriptors);
+	uint32_t count = process->descriptor_count;
+	int moved[count + 1], above = 3;
+
+	for (uint32_t i = 0; i < count; i++)
+		if ((int)number(numbers, i) >= above)
+			above = number(numbers, i) + 1;
+	for (uint32_t i = 0; i <= count; i++) {
+		moved[i] = fcntl(i < count ? process->descriptors[i] : process->report, F_DUPFD_CLOEXEC, above);
+		if (moved[i] < 0)
+			fail(process, "fcntl");
+	}
+	process->report = moved[count];
+	for (uint32_t i = 0; i < count; i++)
+		if (dup2(moved[i], number(numbers, i)) < 0)
+			fail(process, "dup2");
+}
+
+/* No descriptor but 0, 1, 2 and those of the caller is inherited by the container, nor is our signal mask. */
+static void last_preparations(struct process *process, bool keep_mask)
 {
 	sigset_t none;
 
@@ -159,10 +181,12 @@ static void last_preparations(const struct process *process, bool keep_mask)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, 0);
 	syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+	if (process->descriptor_count)
+		place_descriptors(process);
 }
 
 /* Like execvp, with the container's PATH; the error of a file that cannot be run takes precedence over ENOENT. */
-void execute(const struct process *process, const struct record *record)
+void execute(struct process *process, const struct record *record)
 {
 	char **arguments = vector(record, 0), **environment = process->environment, path[4096];
 	const char *name = text(record, 0), *search = variable(environment, "PATH");
@@ -191,7 +215,7 @@ void execute(const struct process *process, const struct record *record)
 	fail(process, "execve");
 }
 
-void execute_file(const struct process *process, const struct record *record)
+void execute_file(struct process *process, const struct record *record)
 {
 	char **arguments = vector(record, 1), *environment[] = { NULL };
 	int program = process->program;

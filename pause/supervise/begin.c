@@ -4,6 +4,7 @@
 #include "common/clone.h"
 #include "common/identity.h"
 #include "common/ops.h"
+#include "common/retry.h"
 #include "common/session.h"
 #include "supervise/group.h"
 #include "supervise/score.h"
@@ -11,10 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+enum { DESCRIPTORS = 253 }; /* as many as a message carries: SCM_MAX_FD, unix(7) */
 
 /* The child continues as an orphan (its parent's waiter sees a process that exits at once), in a cgroup other than the
  * caller's ("": in the same one): a service manager that kills the caller's group must not kill the monitors too. */
@@ -36,21 +41,52 @@ static void detach(const char *group)
 		die(0, "chdir");
 }
 
-/* We were started while the plan was still being prepared; one byte says that it is ready. EOF: we are not needed. The
- * caller's lock on the thing to start may come with the byte; it is returned, or -1. */
-static int wait_for_caller(void)
+/* We were started while the plan was still being prepared; one byte says that it is ready. EOF: we are not needed.
+ * Descriptors may come with the byte; their number is returned. */
+static uint32_t wait_for_caller(int passed[DESCRIPTORS])
 {
+	union {
+		char room[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
+		struct cmsghdr align;
+	} control;
 	char byte;
-	int lock;
+	struct iovec io = { &byte, sizeof byte };
+	struct msghdr message = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room
+	};
 
-	if (receive(REPORT_FD, &byte, sizeof byte, &lock) != 1)
+	if (RETRY(recvmsg(REPORT_FD, &message, MSG_CMSG_CLOEXEC)) != 1)
 		_exit(0);
-	return lock;
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+		return 0;
+	memcpy(passed, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+	return (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+}
+
+/* The last ones are for the process, as many as the plan says. One before them is the caller's lock on the thing to
+ * start. */
+static void take_descriptors(struct supervised *it, const int passed[DESCRIPTORS], uint32_t count)
+{
+	const struct record *record = plan_find(&it->plan, OP_descriptors);
+	uint32_t wanted = record ? record->count : 0;
+
+	errno = EBADF;
+	if (count < wanted)
+		die(position(it, record), "recvmsg");
+	it->lock = count > wanted ? passed[0] : -1;
+	it->descriptor_count = wanted;
+	it->descriptors = wanted ? malloc(wanted * sizeof(int)) : NULL;
+	if (wanted && !it->descriptors)
+		die(position(it, record), "malloc");
+	for (uint32_t i = 0; i < wanted; i++)
+		it->descriptors[i] = passed[count - wanted + i];
 }
 
 void supervise_begin(struct supervised *it, int argc, char **argv)
 {
 	sigset_t all;
+	int passed[DESCRIPTORS];
 	const struct record *owner, *event, *end, *session;
 	const char *call;
 
@@ -67,13 +103,14 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 	/* Our child inherits it: until its exec nothing in the container may look into it (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0);
 	if (argc > 2) /* we cannot enter the group from where we are created: the caller moves us there first */
-		wait_for_caller();
+		wait_for_caller(passed);
 	if (argc > 1)
 		detach(argv[1]);
-	it->lock = wait_for_caller();
+	uint32_t passed_count = wait_for_caller(passed);
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(errno == EBADMSG ? it->plan.count : 0, errno == EBADMSG ? "plan_read" : "mmap");
 	close(PLAN_FD);
+	take_descriptors(it, passed, passed_count);
 	it->score = open_score(it);
 	session = plan_find(&it->plan, OP_session);
 	if (session && session_enter(number(session, 0), number(session, 1)) < 0)

@@ -59,6 +59,37 @@ int record_start(const char *path, const char *boot_id, const struct recorded *i
 	return -1;
 }
 
+static const enum operation PID_FILES[] = { OP_pid_file, OP_supervisor_pid_file };
+
+void open_pid_files(struct supervised *it)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct record *record = plan_find(&it->plan, PID_FILES[i]);
+		int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+		it->pid_files[i] = record ? open(text(record, 0), flags, 0644) : -1;
+		if (record && it->pid_files[i] < 0)
+			die(position(it, record), "open");
+	}
+}
+
+void withdraw_pid_files(const struct supervised *it)
+{
+	for (int i = 0; i < 2; i++)
+		if (it->pid_files[i] >= 0)
+			unlink(text(plan_find(&it->plan, PID_FILES[i]), 0));
+}
+
+static int write_pid_files(struct supervised *it)
+{
+	for (int i = 0; i < 2; i++) {
+		char pid[16];
+		int length = snprintf(pid, sizeof pid, "%d", i ? getpid() : it->pid);
+		if (it->pid_files[i] >= 0 && pwrite(it->pid_files[i], pid, length, 0) != length)
+			return -1;
+	}
+	return 0;
+}
+
 int write_status(struct supervised *it)
 {
 	const struct record *record = plan_find(&it->plan, OP_status);
@@ -75,7 +106,7 @@ int write_status(struct supervised *it)
 			return -1;
 	}
 	it->status_file = record_start(text(record, 0), text(record, 1), &recorded);
-	return it->status_file < 0 ? -1 : 0;
+	return it->status_file < 0 ? -1 : write_pid_files(it);
 }
 
 void withdraw_status(const struct supervised *it, const char *path)

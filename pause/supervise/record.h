@@ -17,7 +17,11 @@ int record_start(const char *path, const char *boot_id, const struct recorded *i
 /* Record the exit: for `pypod events`, and in the status file. */
 void supervise_record_exit(struct supervised *it, int status);
 
-/* Write the plan's status file, if it has one. Returns -1 with errno. */
+/* Open the plan's files for pids, before the process exists: it is not started if one cannot be written. */
+void open_pid_files(struct supervised *it);
+void withdraw_pid_files(const struct supervised *it);
+
+/* Write the plan's status file and its files for pids, as far as it has them. Returns -1 with errno. */
 int write_status(struct supervised *it);
 
 /* Remove the status file that write_status wrote, and no other. */

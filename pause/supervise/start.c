@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -28,7 +29,8 @@ static void become_process(struct supervised *it, const struct record *clone, co
 			   const struct other others[OTHERS])
 {
 	struct process process = { .plan = &it->plan, .at = position(it, clone), .report = report, .owner = it->owner,
-				   .held = &it->held };
+				   .held = &it->held, .descriptors = it->descriptors,
+				   .descriptor_count = it->descriptor_count };
 
 	memcpy(process.others, others, sizeof process.others);
 	if (!hold_is_handed_on(&it->plan))
@@ -153,6 +155,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 	struct other others[OTHERS];
 	int pair[2], group;
 
+	open_pid_files(it);
 	open_others(it, others);
 	if (!clone || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		die(0, "socketpair");
@@ -173,6 +176,9 @@ void supervise_start(struct supervised *it, const int standard[3])
 		become_process(it, clone, standard, pair[1], others);
 	}
 	close_others(others);
+	for (uint32_t i = 0; i < it->descriptor_count; i++)
+		close(it->descriptors[i]);
+	free(it->descriptors);
 	close(pair[1]);
 	if (group >= 0)
 		close(group);
@@ -193,6 +199,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 		close(pair[0]); /* ends a process that waits for our byte and has no pid here */
 		if (it->pid > 0 && kill(it->pid, SIGKILL) == 0)
 			waitpid(it->pid, NULL, 0);
+		withdraw_pid_files(it);
 		if (status)
 			withdraw_status(it, text(status, 0));
 		report_send(REPORT_FD, &failure, -1);

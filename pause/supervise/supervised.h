@@ -18,10 +18,13 @@ struct supervised {
 	pid_t pid;
 	uint64_t start_time;
 	int status_file;  /* -1: none */
+	int pid_files[2]; /* of the process and of ourselves; -1: none */
 	int terminal;     /* master of its terminal, or -1 */
 	int owner;        /* pidfd of the process it must not outlive, or -1 */
 	int score;        /* our own oom_score_adj, to create the process with the plan's, or -1 */
 	int lock;         /* the caller's, held until the start is recorded even if the caller is gone; or -1 */
+	int *descriptors; /* the caller's, for the process; closed here once that has them */
+	uint32_t descriptor_count;
 	bool leave;
 	bool mapped;      /* the process of the last clone needs id maps */
 	bool oom_killed;  /* there was an OOM kill in its cgroup */

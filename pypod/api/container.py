@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _collections_abc import Iterator, Sequence
+from _collections_abc import Iterator, Mapping, Sequence
 
 from pypod.api import types
 from pypod.api.default import opened
@@ -18,7 +18,7 @@ from pypod.store import dependencies, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pypod.store.records import ContainerRecord
 
@@ -132,12 +132,22 @@ class Container(ExecMethods, OutputMethods, FileMethods):
     def _network_record(self) -> ContainerRecord:
         return self.record()
 
-    def start(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> None:
+    def start(
+        self,
+        *,
+        columns: int = 0,
+        rows: int = 0,
+        attended: bool = False,
+        pass_fds: Sequence[int] | Mapping[int, int] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start it and what it depends on: its pod's infra and the containers whose namespaces it joins.
 
         Does nothing if it is running. ``columns`` and ``rows`` are the size of its terminal.
 
         With ``attended`` it is the caller who waits for its end and then removes it if it was created with ``remove``.
+        The descriptors ``pass_fds`` become 3, 4 and so on there, or the keys of a mapping, and stay open here.
+        ``environment`` are variables for this start alone.
 
         Raises LaunchFailed naming the kernel operation, CommandNotFound, CommandNotExecutable, PodBroken.
         """
@@ -147,7 +157,12 @@ class Container(ExecMethods, OutputMethods, FileMethods):
         if record.kind == records.INFRA:
             self._engine.pods.get(record.pod_id).start_infra()
             return
-        start.start(self._engine, record, start.Terminal(columns, rows), attended=attended)
+        caller = start.Caller(columns, rows)
+        if pass_fds or environment:
+            from pypod.engine.lifecycle import passing
+
+            caller = start.Caller(columns, rows, passing.descriptors(pass_fds), passing.variables(environment))
+        start.start(self._engine, record, caller, attended=attended)
 
     def explain(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> types.Explanation:
         """Return the steps ``start`` with these arguments would take now, without taking any; ``print`` shows them.
@@ -156,10 +171,10 @@ class Container(ExecMethods, OutputMethods, FileMethods):
          1  python      make directory /var/lib/pypod/containers/...  [mkdir(2)]
         """
         from pypod.engine.lifecycle.explain import of_start
-        from pypod.engine.lifecycle.start import Terminal
+        from pypod.engine.lifecycle.start import Caller
 
         with Boundary(f"explain container {self._name}"):
-            return of_start(self._engine, self.record(), Terminal(columns, rows), attended=attended)
+            return of_start(self._engine, self.record(), Caller(columns, rows), attended=attended)
 
     def oci_config(self) -> dict[str, types.Any]:
         """Return its configuration in the form of the OCI runtime specification, as a start would use it now.

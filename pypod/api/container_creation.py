@@ -220,7 +220,7 @@ class Creation:
         """Return the explanation of a run; see ``Containers.explain``."""
         from pypod.api.pod import Pod
         from pypod.engine.lifecycle import explain
-        from pypod.engine.lifecycle.start import Terminal
+        from pypod.engine.lifecycle.start import Caller
         from pypod.engine.networks import published
         from pypod.engine.networks.options import of_new_pod, resolved
         from pypod.engine.specs import specs
@@ -259,14 +259,14 @@ class Creation:
         connections = resolved(self._engine, network, save=False)
         with Boundary("explain"):
             record = self._record(spec, pod_spec, "", found.id if found else "")
-            terminal = Terminal(asked.columns, asked.rows)
+            caller = Caller(asked.columns, asked.rows)
             return explain.of_run(
                 self._engine,
                 record,
                 spec,
                 pod_record,
                 infra_record,
-                terminal,
+                caller,
                 attended=asked.attended,
                 asked=connections,
                 asked_by_pod=of_pod,

@@ -29,15 +29,17 @@ class ExecMethods(ContainerHandle):
         working_directory: str = "",
         privileged: bool = False,
         timeout: float | None = None,
+        pass_fds: Sequence[int] | Mapping[int, int] = (),
     ) -> types.ExecResult:
         """Run a command in the container until it exits; return its exit code, stdout and stderr.
 
-        ``stdin`` is all of its input. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded
-        after ``timeout`` seconds; the command is then killed.
+        ``stdin`` is all of its input. The descriptors ``pass_fds`` become 3, 4 and so on there, or the keys of a
+        mapping. Raises CommandNotFound, CommandNotExecutable, WrongState, and DeadlineExceeded after ``timeout``
+        seconds; the command is then killed.
         """
         from pypod.engine.lifecycle import process
 
-        spec = _exec_spec(command, environment, user, working_directory, privileged)
+        spec = _exec_spec(command, environment, user, working_directory, privileged, pass_fds=pass_fds)
         return process.run(self._engine, self.record(), spec, stdin, timeout)
 
     def popen(
@@ -50,14 +52,16 @@ class ExecMethods(ContainerHandle):
         working_directory: str = "",
         privileged: bool = False,
         terminal: bool = False,
+        pass_fds: Sequence[int] | Mapping[int, int] = (),
     ) -> types.Process:
         """Start a command in the container and return its process: iterate over the output, ``write`` input, ``wait``.
 
-        With ``terminal`` it runs on a pseudoterminal of its own, whose other end is ``Process.terminal_fd``.
+        With ``terminal`` it runs on a pseudoterminal of its own, whose other end is ``Process.terminal_fd``. The
+        descriptors ``pass_fds`` are those of ``exec``.
         """
         from pypod.engine.lifecycle import process
 
-        spec = _exec_spec(command, environment, user, working_directory, privileged, terminal)
+        spec = _exec_spec(command, environment, user, working_directory, privileged, terminal, pass_fds)
         return process.execute(self._engine, self.record(), spec, stdin=stdin)
 
     def spawn(
@@ -68,6 +72,7 @@ class ExecMethods(ContainerHandle):
         user: str = "",
         working_directory: str = "",
         privileged: bool = False,
+        pass_fds: Sequence[int] | Mapping[int, int] = (),
     ) -> str:
         """Start a command in the container, detached: its streams are /dev/null, and it outlives this process.
 
@@ -78,7 +83,7 @@ class ExecMethods(ContainerHandle):
         from pypod.engine.lifecycle import exec as execution
         from pypod.engine.lifecycle.exec_ids import of_process
 
-        spec = _exec_spec(command, environment, user, working_directory, privileged)
+        spec = _exec_spec(command, environment, user, working_directory, privileged, pass_fds=pass_fds)
         launched = execution.start(self._engine, self.record(), spec, (-1, -1, -1), detach=True)
         return of_process(self.id, launched.process_pid, launched.start_time)
 
@@ -109,8 +114,10 @@ def _exec_spec(
     working_directory: str,
     privileged: bool,
     terminal: bool = False,
+    pass_fds: Sequence[int] | Mapping[int, int] = (),
 ) -> ExecSpec:
     from pypod.engine.lifecycle import exec as execution
+    from pypod.engine.lifecycle import passing
     from pypod.engine.specs.specs import check_environment, check_user
 
     return execution.ExecSpec(
@@ -120,4 +127,5 @@ def _exec_spec(
         working_directory=working_directory,
         privileged=privileged,
         terminal=terminal,
+        pass_fds=passing.descriptors(pass_fds),
     )

@@ -107,6 +107,9 @@ class ContainerSpec(Value):
     systemd: bool = False
     systemd_tmpfs_bytes: int | None = None
     seccomp_profile: str = ""
+    timeout_s: int = 0
+    pidfile: str = ""
+    conmon_pidfile: str = ""
     healthcheck: Healthcheck | None = None
     exposed_ports: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()

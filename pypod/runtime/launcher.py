@@ -78,7 +78,8 @@ class Launching:
 
     ``stdio`` are descriptors for 0, 1 and 2 (-1: /dev/null). The program stays our child and reports the exit, unless
     there is a ``group``: then it goes on detached from us in that cgroup directory (empty: in our own).
-    ``bring`` is called with its pid before that, to move it where it can enter cgroups.
+    ``bring`` is called with its pid before that, to move it where it can enter cgroups. ``passed`` are descriptors for
+    the process of the plan, which has the operation ``descriptors`` for them.
     ``run`` may be called once; leaving the block without it ends the program before it has done anything.
     """
 
@@ -114,6 +115,7 @@ class Launching:
             os.close(self._plan_fd)
             raise
         self._channel: _socket.socket | None = ours
+        self.passed: tuple[int, ...] = ()
         if bring is not None:
             try:
                 bring(self._pid)
@@ -139,7 +141,7 @@ class Launching:
                 write_all(self._plan_fd, plan.encode())
             finally:
                 os.close(self._plan_fd)  # the program has its own copy
-            _tell(channel, lock_fd)
+            _tell(channel, *((lock_fd,) if lock_fd >= 0 else ()), *self.passed)
             try:
                 if meanwhile is not None:
                     meanwhile()
@@ -249,15 +251,15 @@ def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio
             os.close(fd)
 
 
-def _tell(channel: _socket.socket, fd: int = -1) -> None:
+def _tell(channel: _socket.socket, *fds: int) -> None:
     """Signal that the plan is complete; ignore a program that has already ended: it may have reported why."""
     import _socket
 
     try:
-        if fd < 0:
+        if not fds:
             channel.send(b"g", _socket.MSG_NOSIGNAL)
             return
-        passed = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))
+        passed = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, b"".join([fd.to_bytes(4, sys.byteorder) for fd in fds]))
         channel.sendmsg([b"g"], [passed], _socket.MSG_NOSIGNAL)
     except BrokenPipeError:
         return

@@ -243,6 +243,10 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         "add to {PATH}, unless it has their names: {LINE}",
         "passwd(5)",
     ),
+    "descriptors": (87, "n+", "NUMBER...", "pass descriptors of the caller on, as {NUMBER}", "unix(7)"),
+    "pid_file": (88, "s", "PATH", "write its pid into {PATH}", "write(2)"),
+    "supervisor_pid_file": (89, "s", "PATH", "write the pid of its monitor into {PATH}", "write(2)"),
+    "timeout": (90, "n", "SECONDS", "kill it after {SECONDS} s", "poll(2)"),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags import selection
-from pypod.cli.flags.objects import EXPLAIN, LATEST
+from pypod.cli.flags.objects import EXPLAIN, LATEST, PRESERVE
 from pypod.cli.flags.parser import Command, Flag, UsageError
 from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
 from pypod.errors import LaunchFailed, NoSuchUser, PypodError
@@ -29,6 +29,7 @@ EXEC = Command(
         Flag(name="env", short="e", kind="stringArray", help="Set environment variables"),
         Flag(name="env-file", kind="stringArray", help="Read in a file of environment variables"),
         Flag(name="interactive", short="i", kind="bool", help="Keep STDIN open even if not attached"),
+        *PRESERVE,
         Flag(name="privileged", kind="bool", help="Give the process extended Linux capabilities inside the container"),
         Flag(name="tty", short="t", kind="bool", help="Allocate a pseudo-TTY"),
         Flag(name="user", short="u", help="Sets the username or UID used and optionally the groupname or GID"),
@@ -46,6 +47,11 @@ def run_exec(options: Parsed, root: str | None) -> int:
     from pypod.cli.flags.text_files import environment
     from pypod.cli.render.terminal import parse_detach_keys
 
+    passed = {}
+    if options["preserve-fds"] or options["preserve-fd"]:
+        from pypod.cli.flags.descriptors import preserved
+
+        passed = preserved(options)
     keys = parse_detach_keys(options["detach-keys"])
     warn_without_terminal(options)
     with Engine(root) as engine:
@@ -61,7 +67,7 @@ def run_exec(options: Parsed, root: str | None) -> int:
             print(container.explain_exec(command, terminal=terminal, **asked))
             return 0
         try:
-            return _execute(container, command, options, asked, keys)
+            return _execute(container, command, options, {**asked, "pass_fds": passed}, keys)
         except PypodError as error:
             from pypod.cli.render.plain_text import tell_error
 

@@ -6,8 +6,26 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pypod import Container, LogReader
     from pypod.cli.flags.parser import Parsed
+
+
+OUTPUTS = ("stdout", "stderr")
+
+
+def attached_streams(options: Parsed) -> frozenset[str]:
+    """Return the streams that --attach names, all of them without it. Raises InvalidSpec."""
+    streams = [word.lower() for word in options["attach"]]
+    for stream in streams:
+        if stream not in ("stdin", *OUTPUTS):
+            from pypod.cli.go.strconv import quote
+            from pypod.errors import InvalidSpec
+
+            known = "must be one of stdin, stdout, or stderr"
+            raise InvalidSpec("--attach", f"invalid stream {quote(stream)} for --attach - {known}: invalid argument")
+    return frozenset(streams or OUTPUTS)
 
 
 def warn_without_terminal(options: Parsed) -> None:
@@ -19,10 +37,18 @@ def warn_without_terminal(options: Parsed) -> None:
         )
 
 
-def follow(container: Container, options: Parsed, keys: bytes, log: LogReader, *, stdin: bool) -> int:
+def follow(
+    container: Container,
+    options: Parsed,
+    keys: bytes,
+    log: LogReader,
+    *,
+    stdin: bool,
+    streams: Collection[str] = OUTPUTS,
+) -> int:
     """Follow a container that was just started; return its exit code, or 0 when the user detached.
 
-    Output is shown from the position of ``log`` on.
+    Output is shown from the position of ``log`` on, that of ``streams``.
     """
     from pypod.cli.render.streaming import follow_container
     from pypod.errors import WrongState
@@ -40,6 +66,7 @@ def follow(container: Container, options: Parsed, keys: bytes, log: LogReader, *
         terminal=spec.terminal,
         detach_keys=keys,
         sig_proxy=options["sig-proxy"],
+        streams=streams,
     )
     if detached:
         return 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from pypod.cli.flags import text_files
+from pypod.cli.flags import descriptors, text_files
 from pypod.cli.flags.container import FLAGS, container_options
-from pypod.cli.flags.objects import EXPLAIN
+from pypod.cli.flags.objects import EXPLAIN, PRESERVE
 from pypod.cli.flags.parser import Command, Flag
 from pypod.cli.flags.registry import platform
 from pypod.cli.images.pull import image_for
@@ -32,6 +32,7 @@ RUN = Command(
     flags=(
         *FLAGS,
         *_STREAM_FLAGS,
+        *PRESERVE,
         Flag(name="detach", short="d", kind="bool", help="Run container in background"),
         Flag(name="rmi", kind="bool", help="Remove image unless used by other containers; has no effect with --detach"),
     ),
@@ -129,15 +130,17 @@ def _pod_named(options: Parsed) -> tuple[str, str]:
 def run_run(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod run``."""
     from pypod.api.engine import Engine
-    from pypod.cli.containers.following import follow, warn_without_terminal
+    from pypod.cli.containers.following import OUTPUTS, attached_streams, follow, warn_without_terminal
     from pypod.cli.render.terminal import parse_detach_keys, size
     from pypod.errors import InvalidSpec
 
     detach = options["detach"]
     if detach and options.changed("detach-keys"):
         raise InvalidSpec("--detach-keys", "--detach and --detach-keys cannot be used together")
+    passed, variables = descriptors.listening(descriptors.preserved(options))
     keys = parse_detach_keys(options["detach-keys"])
     columns, rows = size(0) if options["tty"] and not detach else (0, 0)
+    streams = attached_streams(options)
     if options["explain"]:
         with Engine(root) as engine:
             print(explain(engine, options, columns=columns, rows=rows, attended=not detach))
@@ -146,7 +149,7 @@ def run_run(options: Parsed, root: str | None) -> int:
     with Engine(root) as engine:
         container = create(engine, options)
         try:
-            container.start(columns=columns, rows=rows, attended=not detach)
+            container.start(columns=columns, rows=rows, attended=not detach, pass_fds=passed, environment=variables)
         except BaseException as error:
             # as in podman, one that could be created stays; podman looks at invalid options before that
             if options["rm"] or isinstance(error, InvalidSpec):
@@ -156,7 +159,10 @@ def run_run(options: Parsed, root: str | None) -> int:
             print(container.id)
             return 0
         image = container.spec().image
-        code = follow(container, options, keys, container.open_log(), stdin=options["interactive"])
+        log = container.open_log()
+        code = follow(container, options, keys, log, stdin=options["interactive"], streams=streams)
+        if not streams.intersection(OUTPUTS):
+            print(container.id)
         if options["rmi"] and image:
             from pypod.cli.images.rmi import remove_named
 

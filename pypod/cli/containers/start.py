@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pypod.cli.flags import selection
 from pypod.cli.flags.objects import ALL, EXPLAIN, FILTER, LATEST
 from pypod.cli.flags.parser import Command, Flag, UsageError
@@ -10,6 +12,8 @@ from pypod.errors import PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pypod.api.container import Container
     from pypod.cli.flags.parser import Parsed
 
@@ -40,6 +44,7 @@ def run_start(options: Parsed, root: str | None) -> int:
     if options.changed("sig-proxy") and options["sig-proxy"] and not options["attach"]:
         raise InvalidSpec("--sig-proxy", "you cannot use sig-proxy without --attach: invalid argument")
     _check(options)
+    given = _of_systemd()
     with Engine(root) as engine:
         found, problems = selection.containers(engine, options, filter_names=True)
         if options["all"]:
@@ -52,7 +57,7 @@ def run_start(options: Parsed, root: str | None) -> int:
 
             def start(one: Container) -> None:
                 (running.add if one.state().status == "running" else running.discard)(one.id)
-                _start(one)
+                _start(one, given)
 
             # as in podman: one that is running already is not named
             def shown(one: Container) -> str | None:
@@ -65,12 +70,22 @@ def run_start(options: Parsed, root: str | None) -> int:
             raise InvalidSpec("--attach", "you cannot start and attach multiple containers at once")
         if not options["attach"]:
             print(selection.as_given(options, found)[found[0].id], flush=True)
-        return _start_attached(found[0], options)
+        return _start_attached(found[0], options, given)
 
 
-def _start(container: Container) -> None:
+def _of_systemd() -> dict[str, Any]:
+    """Return the arguments of a start that hand on the sockets of systemd's activation, if there are any."""
+    if not any(name.startswith("LISTEN_") for name in os.environ):
+        return {}
+    from pypod.cli.flags.descriptors import listening
+
+    passed, variables = listening({})
+    return {"pass_fds": passed, "environment": variables}
+
+
+def _start(container: Container, given: dict[str, Any]) -> None:
     try:
-        container.start()
+        container.start(**given)
     except PypodError as error:
         error.message = f'unable to start container "{container.id}": {error.message}'
         raise
@@ -89,7 +104,7 @@ def _check(options: Parsed) -> None:
         raise UsageError("", message)
 
 
-def _start_attached(container: Container, options: Parsed) -> int:
+def _start_attached(container: Container, options: Parsed, given: dict[str, Any]) -> int:
     from pypod.cli.containers.following import follow
     from pypod.cli.render.terminal import parse_detach_keys, size
 
@@ -97,7 +112,7 @@ def _start_attached(container: Container, options: Parsed) -> int:
     log = container.open_log(at_end=True)
     columns, rows = size(0)
     try:
-        container.start(columns=columns, rows=rows, attended=True)
+        container.start(columns=columns, rows=rows, attended=True, **given)
     except PypodError as error:
         error.message = f"unable to start container {container.id}: {error.message}"
         return selection.report(error)

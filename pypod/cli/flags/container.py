@@ -38,6 +38,7 @@ FLAGS: tuple[Flag, ...] = (
     *flags_of(ContainerOptions),
     *NOT_YET_FLAGS,
     *REFUSED_FLAGS,
+    Flag(name="attach", short="a", kind="strings", help="Attach to STDIN, STDOUT or STDERR"),
     Flag(name="cidfile", help="Write the container ID to the file"),
     Flag(name="disable-content-trust", kind="bool", hidden=True, help="This is a Docker specific option and is a NOOP"),
     Flag(name="env-file", kind="stringArray", help="Read in a file of environment variables"),

@@ -11,11 +11,13 @@ from pypod.kernel import descriptors
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import select
+    from collections.abc import Collection
 
     from pypod import Attachment, Container, LogReader, Process
 
 _CHUNK_BYTES = 1 << 16
 _SETTLE_MS = 50
+_OUTPUTS = ("stdout", "stderr")
 
 
 def write_output(fd: int, data: bytes) -> None:
@@ -43,8 +45,12 @@ def follow_container(
     terminal: bool,
     detach_keys: bytes,
     sig_proxy: bool,
+    streams: Collection[str] = _OUTPUTS,
 ) -> bool:
-    """Show a container's output and pass on typed input until it ends; return True when the user detached."""
+    """Show a container's output and pass on typed input until it ends; return True when the user detached.
+
+    Only the output of ``streams`` is shown.
+    """
     import select
     import signal
 
@@ -62,7 +68,7 @@ def follow_container(
                     attachment.resize(*size(0))
             while attachment is not None:
                 # A block at a time: a container that writes as fast as we read must not starve input and signals.
-                more = _show(reader)
+                more = _show(reader, streams)
                 ended = False
                 for fd, event in poll.poll(0 if more else None):
                     if fd == signals.fd:
@@ -75,7 +81,7 @@ def follow_container(
                 if ended:
                     break
         # The rest of the log is finite: signals affect this process again.
-        while _show(reader):
+        while _show(reader, streams):
             pass
     return False
 
@@ -94,8 +100,8 @@ def _hear(attachment: Attachment, event: int, poll: select.poll) -> bool:
     return True
 
 
-def _show(reader: LogReader) -> bool:
-    """Show the next block of the log; return False at its present end."""
+def _show(reader: LogReader, streams: Collection[str]) -> bool:
+    """Show the next block of the log, as far as it is of ``streams``; return False at its present end."""
     pieces = reader.some()
     batch: list[bytes] = []
     stream = ""
@@ -103,7 +109,8 @@ def _show(reader: LogReader) -> bool:
         if piece.stream != stream:
             _flush(stream, batch)
         stream = piece.stream
-        batch.append(piece.data)
+        if stream in streams:
+            batch.append(piece.data)
     _flush(stream, batch)
     return pieces is not None
 

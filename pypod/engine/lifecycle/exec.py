@@ -36,7 +36,10 @@ _JOINED = ("mnt", "net", "ipc", "uts", "cgroup", "pid")
 
 
 class ExecSpec(Value):
-    """The options of an exec; empty ``user`` and ``working_directory`` stand for the container's own."""
+    """The options of an exec; empty ``user`` and ``working_directory`` stand for the container's own.
+
+    ``pass_fds`` are descriptors of the caller, each after its number there.
+    """
 
     command: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = ()
@@ -44,6 +47,7 @@ class ExecSpec(Value):
     working_directory: str = ""
     privileged: bool = False
     terminal: bool = False
+    pass_fds: tuple[tuple[int, int], ...] = ()
 
 
 class Exec(Value):
@@ -90,6 +94,7 @@ class Exec(Value):
                 *session.ops(context, self.session),
                 announce.event_op(context, record, start=announce.EXEC, end=announce.EXEC_DIED),
                 *oom_score(config["process"]),
+                *([Op("descriptors", *(number for number, _ in asked))] if (asked := self.asked.pass_fds) else []),
                 *([Op("join", state.pid, state.start_time, CLONE_NEWPID)] if "pid" in kinds else []),
             ],
             [
@@ -161,6 +166,7 @@ def start(
         state, launcher = running_state(context, record), program(detach=detach)
         effects.perform(launcher.preparations(context))
         with launcher.start(context, stdio) as launching:
+            launching.passed = tuple(fd for _, fd in spec.pass_fds)
             return launching.run(Exec.resolve(context, record, spec, state).plan())
 
 

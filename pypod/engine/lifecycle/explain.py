@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.engine.lifecycle.exec import ExecSpec
-    from pypod.engine.lifecycle.start import Terminal
+    from pypod.engine.lifecycle.start import Caller
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection
     from pypod.runtime.ops import Plan
@@ -83,13 +83,13 @@ def of_creation(context: Context, what: str, rows: int) -> Explanation:
 
 
 def of_start(
-    context: Context, record: ContainerRecord, terminal: Terminal | None = None, *, attended: bool = False
+    context: Context, record: ContainerRecord, caller: Caller | None = None, *, attended: bool = False
 ) -> Explanation:
     """Explain a start of this container as of now, preceded by that of its pod's infra unless the infra is running."""
     pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
     infra_record = records.find_container(context.database, pod.infra_id) if pod and pod.infra_id else None
     spec = context.container_spec(record)
-    return of_run(context, record, spec, pod, infra_record, terminal, attended=attended)
+    return of_run(context, record, spec, pod, infra_record, caller, attended=attended)
 
 
 def of_run(
@@ -98,7 +98,7 @@ def of_run(
     spec: ContainerSpec,
     pod: PodRecord | None = None,
     infra_record: ContainerRecord | None = None,
-    terminal: Terminal | None = None,
+    caller: Caller | None = None,
     *,
     attended: bool = False,
     asked: Sequence[Connection] = (),
@@ -115,7 +115,7 @@ def of_run(
     if pod is not None and infra_record is not None and not infra.ready(context, pod):
         begun += _infra(context, pod, infra_record, asked_by_pod)
         process = _UNKNOWN
-    start = Start.resolve(context, record, spec, pod, terminal, attended=attended, infra=process)
+    start = Start.resolve(context, record, spec, pod, caller, attended=attended, infra=process)
     return Explanation(steps=(*begun, *_container(start, asked)))
 
 

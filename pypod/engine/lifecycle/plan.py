@@ -48,7 +48,11 @@ def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
     ]
     if spec.remove and not start.attended:
         settings.append(Op("finally", *cleanup_command(context, record.id)))
-    config = runtime_spec(_sourced(start), _places(start, None))
+    sourced = _sourced(start)
+    if start.caller.environment:
+        variables = {**dict(sourced.environment), **dict(start.caller.environment)}
+        sourced = sourced.replace(environment=tuple(variables.items()))
+    config = runtime_spec(sourced, _places(start, None))
     return plan(settings, container_ops(config, _surroundings(start, root, tracked, attached)))
 
 
@@ -102,7 +106,7 @@ def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
         namespace_paths=joining.paths(start.joins),
         devices=_host_devices() if spec.privileged else (),
         seccomp=seccomp,
-        console=(start.terminal.columns, start.terminal.rows),
+        console=(start.caller.columns, start.caller.rows),
         identifier=record.id,
         localtime=f"{start.directory}/localtime" if spec.timezone else "",
     )
@@ -155,9 +159,15 @@ def _settings(start: Start, tracked: str) -> list[Op]:
         announce.event_op(context, record),
     ]
     if start.spec.terminal:
-        ops.append(Op("terminal", start.terminal.columns, start.terminal.rows))
+        ops.append(Op("terminal", start.caller.columns, start.caller.rows))
     if start.spec.interactive:
         ops.append(Op("standard_input"))
+    if start.caller.pass_fds:
+        ops.append(Op("descriptors", *(number for number, _ in start.caller.pass_fds)))
+    spec = start.spec
+    ops += [Op("pid_file", spec.pidfile)] if spec.pidfile else []
+    ops += [Op("supervisor_pid_file", spec.conmon_pidfile)] if spec.conmon_pidfile else []
+    ops += [Op("timeout", spec.timeout_s)] if spec.timeout_s else []
     owner = records.parse_owner(record.owner)
     if owner:
         ops.append(Op("owner", owner.pid, owner.start_time))

@@ -45,12 +45,25 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3  # the infra may be stopped between its own start and that of the member
 
 
-class Terminal:
-    """The initial size of a container's terminal, in characters; 0 leaves it to the kernel."""
+class Caller:
+    """What a start gets from its caller.
 
-    def __init__(self, columns: int = 0, rows: int = 0) -> None:
+    ``columns`` and ``rows`` are the initial size of the container's terminal in characters; 0 leaves it to the kernel.
+    ``pass_fds`` are descriptors of the caller, each after its number there; ``environment`` are variables for this
+    start alone.
+    """
+
+    def __init__(
+        self,
+        columns: int = 0,
+        rows: int = 0,
+        pass_fds: tuple[tuple[int, int], ...] = (),
+        environment: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         self.columns = columns
         self.rows = rows
+        self.pass_fds = pass_fds
+        self.environment = environment
 
 
 class Start(Value):
@@ -79,7 +92,7 @@ class Start(Value):
     group: groups.Group
     joins: tuple[Join, ...]
     shm_of: Process | None
-    terminal: Terminal
+    caller: Caller
     attended: bool
 
     @classmethod
@@ -89,7 +102,7 @@ class Start(Value):
         record: ContainerRecord,
         spec: ContainerSpec,
         pod: PodRecord | None,
-        terminal: Terminal | None = None,
+        caller: Caller | None = None,
         *,
         attended: bool = False,
         infra: Process | None = None,
@@ -129,7 +142,7 @@ class Start(Value):
             group=groups.of_container(context, record, spec.limits, pod_spec),
             joins=joins,
             shm_of=joining.shm_of(context, spec, infra),
-            terminal=terminal or Terminal(),
+            caller=caller or Caller(),
             attended=attended,
         )
 
@@ -183,9 +196,7 @@ def _volumes(context: Context, spec: ContainerSpec, maps: Maps | None) -> Volume
     return Volumes(context, spec, maps)
 
 
-def start(
-    context: Context, record: ContainerRecord, terminal: Terminal | None = None, *, attended: bool = False
-) -> None:
+def start(context: Context, record: ContainerRecord, caller: Caller | None = None, *, attended: bool = False) -> None:
     """Start a container unless it is running; its pod's infra and the containers it joins are started first.
 
     ``attended``: the caller waits for its end and removes it, if it is to be removed.
@@ -198,9 +209,9 @@ def start(
         else:
             start(context, target)
     if record.pod_id:
-        _start_member(context, record, terminal, attended=attended)
+        _start_member(context, record, caller, attended=attended)
     else:
-        _start_locked(context, record, None, terminal, attended=attended)
+        _start_locked(context, record, None, caller, attended=attended)
 
 
 def oci_config(context: Context, record: ContainerRecord) -> dict[str, Any]:
@@ -217,14 +228,14 @@ def require_startable(context: Context, record: ContainerRecord) -> None:
         infra.require_no_members(context, pod, but=record.id)
 
 
-def _start_member(context: Context, record: ContainerRecord, terminal: Terminal | None, *, attended: bool) -> None:
+def _start_member(context: Context, record: ContainerRecord, caller: Caller | None, *, attended: bool) -> None:
     directory = context.layout.pod(record.pod_id)
     for left in reversed(range(_ATTEMPTS)):
         with Boundary(f"start container {record.name}"), Lock(directory, SHARED) as lock, lock:
             pod = records.find_pod(context.database, record.pod_id)
             holder = infra.ready(context, pod) if pod.infra_id else None
             if not left or not pod.infra_id or holder:
-                _start_locked(context, record, pod, terminal, attended=attended, holder=holder)
+                _start_locked(context, record, pod, caller, attended=attended, holder=holder)
                 return
         with Boundary(f"start container {record.name}"), Lock(directory, EXCLUSIVE) as lock, lock:
             infra.start(context, pod, lock)
@@ -234,7 +245,7 @@ def _start_locked(
     context: Context,
     record: ContainerRecord,
     pod: PodRecord | None,
-    terminal: Terminal | None,
+    caller: Caller | None,
     *,
     attended: bool,
     holder: Process | None = None,
@@ -253,7 +264,8 @@ def _start_locked(
         program = monitor(context)
         effects.perform(program.preparations(context))
         with program.start(context) as launching, claims.connecting(context) as shared, shared, Undoing() as undoing:
-            begun = Start.resolve(context, record, spec, pod, terminal, attended=attended, infra=holder, asking=True)
+            launching.passed = tuple(fd for _, fd in caller.pass_fds) if caller else ()
+            begun = Start.resolve(context, record, spec, pod, caller, attended=attended, infra=holder, asking=True)
             attached = _connect(begun, undoing)
             try:
                 perform(context, begun.steps(attached), undoing, launching, lock)

@@ -22,6 +22,7 @@ _SYSTEMD_COMMANDS = ("/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init")
 _ZONES = "/usr/share/zoneinfo"
 _LOCAL_ZONE = "/etc/localtime"
 _PERSONALITIES = ("LINUX", "LINUX32")  # config-linux.md of the OCI runtime specification
+_LONGEST_S = 2**31
 _OURS = "io.pypod."
 
 
@@ -43,6 +44,9 @@ def running_fields(
         "group_entry": _entry(options.group_entry),
         "systemd": uses_systemd(options, arguments),
         "systemd_tmpfs_bytes": options.shm_size_systemd,
+        "timeout_s": _timeout(options.timeout),
+        "pidfile": os.path.abspath(options.pidfile) if options.pidfile else "",
+        "conmon_pidfile": os.path.abspath(options.conmon_pidfile) if options.conmon_pidfile else "",
     }
 
 
@@ -93,6 +97,12 @@ def timezone_file(zone: str) -> str:
         problem = "no such file or directory" if not os.path.isdir(path) else "not a time zone"
         raise InvalidSpec("--tz", f"running container create option: stat {_ZONES}/{zone}: {problem}")
     return path
+
+
+def _timeout(seconds: int) -> int:
+    if not 0 <= seconds <= _LONGEST_S:
+        raise InvalidSpec("--timeout", f"invalid timeout {seconds}: must be from 0 to {_LONGEST_S} seconds")
+    return seconds
 
 
 def _personality(domain: str) -> str:

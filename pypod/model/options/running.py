@@ -55,6 +55,13 @@ class RunningOptions(Options):
         converter=read.shm,
         metadata=about("Size of systemd specific tmpfs mounts (/run, /run/lock)", kind="string", metavar=SIZE),
     )
+    timeout: int = field(
+        default=0, metadata=about("Maximum length of time a container is allowed to run, in seconds", kind="uint")
+    )
+    pidfile: str = field(default="", converter=read.path, metadata=about("Write the container process ID to the file"))
+    conmon_pidfile: str = field(
+        default="", converter=read.path, metadata=about("Path to the file that will receive the PID of the monitor")
+    )
     seccomp_policy: str = field(
         default="default", metadata=about("Policy for selecting a seccomp profile: default, image")
     )
