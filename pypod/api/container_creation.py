@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pypod.model.pod import PodSpec
     from pypod.model.secret import SecretUse
     from pypod.model.volume import VolumeRecord
-    from pypod.store.records import ContainerRecord
+    from pypod.store.records import ContainerRecord, PodRecord
 
 
 def _image_and_command(asked: MemberOptions) -> tuple[Image | str | None, Sequence[str] | str]:
@@ -56,7 +56,7 @@ class Creation:
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
         from pypod.engine.resources.limits import settings_of
-        from pypod.engine.specs import specs
+        from pypod.engine.specs import configured, specs
 
         base, command = _image_and_command(asked)
         pod_record = None
@@ -65,19 +65,27 @@ class Creation:
             pod_record = records.find_pod(self._engine.database, ref)
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         owner = str(self._engine.owner()) if ephemeral else (pod_record.owner if pod_record else "")
+        pull = asked.pull if asked.asked("pull") else ""
+        asked = configured.of_container(self._engine, asked, pod_spec)
 
         with Boundary("create container"):
             connections = resolved(self._engine, specs.asked_of(asked, pod_spec))
-            found, options, command = self._with_image(base, asked.pull, asked, command, pod_spec)
+            found, options, command = self._with_image(base, pull, asked, command, pod_spec)
             ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
             secrets = self._secrets(options)
 
         def create(name: str) -> types.Container:
             spec = specs.container_spec(
-                command, options, name=name, pod_id=pod_record.id if pod_record else "", pod=pod_spec, image=found
+                command,
+                options,
+                name=name,
+                pod_id=pod_record.id if pod_record else "",
+                pod=pod_spec,
+                image=found,
+                capabilities=configured.capabilities(self._engine),
             )
             spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(
-                ports=ports, secrets=secrets
+                ports=ports, secrets=secrets, host_address=configured.host_address(self._engine)
             )
             if spec.mounts:
                 from pypod.engine.storage.sources import require_sources
@@ -106,17 +114,24 @@ class Creation:
         command: Sequence[str] | str,
         pod: PodSpec | None,
     ) -> tuple[Image | None, ContainerOptions, Sequence[str] | str]:
-        """Return the image, and options and command completed from other containers and the image's configuration."""
+        """Return the image, and options and command completed from other containers and the image's configuration.
+
+        ``pull`` says when the image is pulled; empty for what the configuration says.
+        """
+        from pypod.engine.specs import configured
         from pypod.engine.specs.variables import with_variables
         from pypod.engine.storage.volumes_from import with_pod_mounts, with_volumes_from
 
         options = with_pod_mounts(with_volumes_from(options, self._spec_of), pod)
+        variables = configured.variables(self._engine)
         if base is None:
-            return None, with_variables(options), command
+            return None, with_variables(options, variables), command
         from pypod.engine.specs.image_defaults import with_defaults
 
-        found = self._engine.images.for_container(base, pull) if isinstance(base, str) else base
-        return found, *with_defaults(options, command, found.config)
+        found = base
+        if isinstance(found, str):
+            found = self._engine.images.for_container(found, pull or configured.pull_policy(self._engine))
+        return found, *with_defaults(options, command, found.config, variables)
 
     def _secrets(self, options: ContainerOptions) -> tuple[SecretUse, ...]:
         if not options.secrets:
@@ -219,11 +234,8 @@ class Creation:
     def explain(self, asked: types.ExplainOptions) -> types.Explanation:
         """Return the explanation of a run; see ``Containers.explain``."""
         from pypod.api.pod import Pod
-        from pypod.engine.lifecycle import explain
-        from pypod.engine.lifecycle.start import Caller
-        from pypod.engine.networks import published
-        from pypod.engine.networks.options import of_new_pod, resolved
-        from pypod.engine.specs import specs
+        from pypod.engine.networks.options import of_new_pod
+        from pypod.engine.specs import configured
 
         pod = asked.pod
         options: ContainerOptions = asked
@@ -239,7 +251,27 @@ class Creation:
             pod_record, infra_record, of_pod = self._engine.pods.unsaved(asked.new_pod, of_network)
             options = options.without(of_network)
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
+        options = configured.of_container(self._engine, options, pod_spec)
         found, options, command = self._with_image(base, "never", options, command, pod_spec)
+        return self._explained(asked, options, command, found, pod_record, infra_record, of_pod)
+
+    def _explained(
+        self,
+        asked: types.ExplainOptions,
+        options: ContainerOptions,
+        command: Sequence[str] | str,
+        found: Image | None,
+        pod_record: PodRecord | None,
+        infra_record: ContainerRecord | None,
+        of_pod: tuple[Connection, ...],
+    ) -> types.Explanation:
+        from pypod.engine.lifecycle import explain
+        from pypod.engine.lifecycle.start import Caller
+        from pypod.engine.networks import published
+        from pypod.engine.networks.options import resolved
+        from pypod.engine.specs import configured, specs
+
+        pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         spec = specs.container_spec(
             command,
             options,
@@ -247,11 +279,14 @@ class Creation:
             pod_id=pod_record.id if pod_record else "",
             pod=pod_spec,
             image=found,
+            capabilities=configured.capabilities(self._engine),
         )
         network = specs.asked_of(options, pod_spec)
         spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
         ports = published.of_options(self._engine, options, network)
-        spec = spec.replace(ports=ports, secrets=self._secrets(options))
+        spec = spec.replace(
+            ports=ports, secrets=self._secrets(options), host_address=configured.host_address(self._engine)
+        )
         if spec.user_namespace.mode == "auto":
             from pypod.engine.session import auto_ids
 

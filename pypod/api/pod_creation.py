@@ -46,8 +46,9 @@ class Creation:
         from pypod.engine.networks.options import resolved
         from pypod.engine.resources.limits import from_options, settings_of
         from pypod.engine.session import id_maps
-        from pypod.engine.specs import specs
+        from pypod.engine.specs import configured, specs
 
+        options = configured.of_pod(self._engine, options)
         infra = options.infra
         kinds = _kinds(options)
         with Boundary("create pod"):
@@ -96,6 +97,7 @@ class Creation:
                 shm_size_bytes=DEFAULT_SHM_BYTES if options.shm_size is None else options.shm_size,
                 create_command=tuple(options.create_command),
                 mounts=mounts,
+                host_address=configured.host_address(self._engine),
                 **in_user,
                 **of_network,
             )
@@ -233,7 +235,8 @@ def _of_network(options: PodOptions, *, shared: bool) -> tuple[Asked, dict[str, 
     no_hosts = options.no_hosts
     hosts = specs.check_add_hosts(options.add_hosts)
     specs.check_hosts(hosts, asked, no_hosts=no_hosts, infra=options.infra)
-    fields = {"add_hosts": hosts, "no_hosts": no_hosts, "net": asked.mode.mode, "net_program": asked.program}
+    fields = {"add_hosts": hosts, "no_hosts": no_hosts, "hosts_file": specs.check_hosts_file(options.hosts_file)}
+    fields |= {"net": asked.mode.mode, "net_program": asked.program}
     return asked, {**fields, **dns_words}
 
 

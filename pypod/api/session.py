@@ -29,6 +29,11 @@ def has_storage(root: str | None = None) -> bool:
     return os.access(Layout(root).database, os.R_OK)
 
 
+def volume_path(root: str | None = None) -> str:
+    """Return the directory in which a storage directory has its volumes. The storage is neither opened nor created."""
+    return Layout(root).volumes
+
+
 def limitations() -> Sequence[str]:
     """Return the limitations of the caller's containers on this host, each with what to do about it."""
     from pypod.engine.networks import options

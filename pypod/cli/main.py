@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ENGINE_FAILED = 125  # podman-run(1), "Exit Status"
 INTERRUPTED = 130
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
+_FEW_FLAGS = (("root", "", "string"), ("version", "v", "bool"))
 _HELP = ("-h", "--help", "help")
 _COMPLETING = ("__complete", "__completeNoDesc")
 
@@ -92,8 +93,11 @@ def run(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except PypodError as error:
-        from pypod.cli.render.plain_text import tell_error
+        from pypod.cli.render.plain_text import tell, tell_error
 
+        if type(error).__name__ == "WrongLevel":
+            tell(str(error))
+            return 1
         tell_error(error)
         return error.exit_code if isinstance(error, LaunchFailed | PortInUse) else ENGINE_FAILED
 
@@ -101,8 +105,7 @@ def run(words: list[str]) -> int:
 def _dispatch(words: list[str]) -> int:
     from pypod.cli.flags.parser import UsageError, parse, usage
 
-    top = whole_top()
-    parsed = parse(top, words)
+    parsed = _top(words)
     if parsed["version"] and not parsed.help:
         from pypod import __version__
 
@@ -112,14 +115,14 @@ def _dispatch(words: list[str]) -> int:
     if rest[:1] == ["help"] and len(rest) > 1:  # `help run` is `run --help`
         rest = [*rest[1:], "--help"]
     if parsed.help or not rest or rest[0] in _HELP:
-        print(usage(top), end="", flush=True)
+        print(usage(whole_top()), end="", flush=True)
         if not rest and not parsed.help:
             raise UsageError("pypod", "missing command 'pypod COMMAND'")
         return 0
     if rest[0] in _COMPLETING:
         from pypod.cli.complete import complete
 
-        return complete(rest[1:], top, parsed["root"] or None, described=rest[0] == _COMPLETING[0])
+        return complete(rest[1:], whole_top(), parsed["root"] or None, described=rest[0] == _COMPLETING[0])
     found = _verb(rest)
     if found is None:
         return 0
@@ -132,21 +135,40 @@ def _dispatch(words: list[str]) -> int:
         print(usage(command), end="")
         return 0
     root = parsed["root"] or None
-    return function(options, root) if os.geteuid() == 0 else _run_as_user(function, options, root)
+    is_quiet = len(parsed.command.flags) > len(_FEW_FLAGS) and _settle(parsed, root)
+    return function(options, root) if os.geteuid() == 0 or is_quiet else _run_as_user(function, options, root)
+
+
+def _top(words: list[str]) -> Parsed:
+    """Return the flags before the verb; a table of all of them is made only when one of the rarer ones is given."""
+    from pypod.cli.flags.parser import Command, Flag, UsageError, parse
+
+    few = tuple(Flag(name=name, short=short, kind=kind) for name, short, kind in _FEW_FLAGS)
+    try:
+        return parse(Command(path="pypod", flags=few, interspersed=False), words)
+    except UsageError:
+        return parse(whole_top(), words)
+
+
+def _settle(parsed: Parsed, root: str | None) -> bool:
+    """Carry out the flags before the verb; return whether notes are not wanted."""
+    from pypod.cli import general
+
+    general.settle(parsed)
+    general.require_volume_path(parsed, root)
+    general.tell_details(parsed)
+    return parsed["log-level"].lower() in general.QUIET_LEVELS
 
 
 def whole_top() -> Command:
     """Return the program itself as a command: the flags before a verb, and every verb."""
-    from pypod.cli.flags.parser import Command, Flag
+    from pypod.cli.flags.parser import Command
+    from pypod.cli.general import FLAGS
 
     return Command(
         path="pypod",
         summary="Manage pods and containers, without a daemon",
-        flags=(
-            Flag(name="root", help="Path to the directory where all data is stored", metavar="string"),
-            Flag(name="runroot", hidden=True, help="Accepted for compatibility with podman: --root holds everything"),
-            Flag(name="version", short="v", kind="bool", help="Print the version"),
-        ),
+        flags=FLAGS,
         commands=tuple((name, summary) for name, summary in _summaries()),
         interspersed=False,
     )

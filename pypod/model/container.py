@@ -60,6 +60,8 @@ class ContainerSpec(Value):
     hostname: str = ""
     add_hosts: tuple[str, ...] = ()
     no_hosts: bool = False
+    hosts_file: str = ""
+    host_address: str = ""
     capabilities: tuple[str, ...] = ()
     added_capabilities: tuple[str, ...] = ()
     privileged: bool = False

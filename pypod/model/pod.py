@@ -44,6 +44,8 @@ class PodSpec(Value):
     dns_options: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     no_hosts: bool = False
+    hosts_file: str = ""
+    host_address: str = ""
     create_command: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
 

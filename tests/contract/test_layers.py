@@ -15,7 +15,7 @@ LAYERS = (("errors",), ("kernel",), ("model",), MIDDLE, ("engine",), ("api",), (
 # Within a layer: the rooms of a package from bottom to top, "" for the modules directly in it.
 ROOMS = {
     "engine": (
-        *("core", "session", "resources", "storage", "images", "networks"),
+        *("core", "configuration", "session", "resources", "storage", "images", "networks"),
         *("specs", "lifecycle", "containers", "inspect"),
     ),
     "api": ("", "options"),

@@ -62,7 +62,7 @@ def create(engine: Engine, options: Parsed) -> Container:
     from pypod.errors import InvalidSpec
 
     word, command, found = container_options(options)
-    image = image_for(engine, options, word, options["pull"], quiet=options["quiet"]) if word else None
+    image = image_for(engine, options, word, _policy(engine, options), quiet=options["quiet"]) if word else None
     name = options["name"]
     if options["replace"]:
         if not name:
@@ -87,6 +87,15 @@ def create(engine: Engine, options: Parsed) -> Container:
         modes = "one of the Host, Container, Pod, and None network modes are in use"
         print(f"Port mappings have been discarded as {modes}", file=sys.stderr)
     return container
+
+
+def _policy(engine: Engine, options: Parsed) -> str:
+    """Return when the image is pulled: as the command line says, or the configuration."""
+    if options.changed("pull"):
+        return str(options["pull"])
+    from pypod.api.configuration import pull_policy
+
+    return pull_policy(engine)
 
 
 def _replace(container: Container) -> None:

@@ -77,6 +77,7 @@ _INDENT = "    "
 
 def run_secret_create(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod secret create``."""
+    from pypod.api.configuration import secret_driver
     from pypod.api.engine import Engine
     from pypod.cli.flags.text_files import labels
     from pypod.model.secret import check_name
@@ -88,12 +89,13 @@ def run_secret_create(options: Parsed, root: str | None) -> int:
     if options["ignore"] and options["replace"]:
         raise InvalidSpec("--ignore", "--ignore and --replace cannot be used together")
     with Engine(root) as engine:
+        driver, own = secret_driver(engine)
         try:
             secret = engine.secrets.create(
                 name,
                 content,
-                driver=options["driver"],
-                options=pairs,
+                driver=options["driver"] if options.changed("driver") else driver,
+                options={**own, **pairs},
                 labels=labels(options["label"]),
                 replace=options["replace"],
             )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from sqlite3 import Connection
 
+    from pypod.engine.configuration.files import Settings, Stamp
     from pypod.engine.session.session import Session
     from pypod.engine.storage import drivers
     from pypod.kernel.cgroups.driver import Driver
@@ -45,6 +46,7 @@ class Context:
         self.at_bridges = False  # whether this process is in the network namespace of the user's bridges
         self.known_session: Session | None = None  # found last (engine/session/session.py)
         self.storage_driver: drivers.Driver | None = None  # once known
+        self.known_settings: tuple[Stamp, Settings] | None = None  # read last (engine/configuration/current.py)
         self._cgroups: Driver | None = None
         self._firewall: Channels | None = None
         self._specs: dict[str, ContainerSpec] = {}

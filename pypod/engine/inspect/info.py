@@ -7,6 +7,7 @@ import time
 
 import psutil
 
+from pypod.engine.configuration import current
 from pypod.engine.containers.listing import listed_containers, listed_pods
 from pypod.engine.inspect import info_programs
 from pypod.engine.session import session
@@ -55,6 +56,14 @@ def _registries() -> dict[str, Any]:
     return {"search": search} if search else {}
 
 
+def _configuration(context: Context) -> list[str]:
+    """Return the files of containers.conf(5) that count here, in the order in which they are merged."""
+    try:
+        return list(current.of(context).files)
+    except PypodError:  # a run names what is wrong with the file
+        return []
+
+
 def architecture(machine: str) -> str:
     """Return an architecture's name in Go."""
     return _ARCHITECTURES.get(machine, machine)
@@ -70,6 +79,7 @@ def _host(context: Context, host: Host) -> dict[str, Any]:
         "cgroupManager": "cgroupfs",
         "cgroupMode": host.cgroups.mode,
         "cgroupVersion": "v2" if host.cgroups.mode == "unified" else "v1",
+        "configFiles": _configuration(context),
         "conmon": info_programs.monitor(),
         "cpuUtilization": info_programs.processor_usage(),
         "cpus": psutil.cpu_count(),

@@ -37,7 +37,25 @@ def of_container(
         return []
     directory, hostname = context.layout.container(record.id), hostname_of(record, spec, pod)
     on_host, names = spec.net.mode == "host", (record.name,)
-    return [etc_files.network_files(directory, spec, hostname, names, attached, on_host=on_host, running=running)]
+    return [
+        etc_files.network_files(
+            directory,
+            spec,
+            hostname,
+            names,
+            attached,
+            on_host=on_host,
+            running=running,
+            layers=_layers(context, spec),
+        )
+    ]
+
+
+def _layers(context: Context, spec: ContainerSpec) -> list[str]:
+    """Return the directories of a container's image, the uppermost first, if its /etc/hosts starts from the image's."""
+    if spec.hosts_file != "image":
+        return []
+    return [f"{context.layout.image_layers}/{name}" for name in spec.layers] if spec.image else [spec.rootfs]
 
 
 def of_pod(

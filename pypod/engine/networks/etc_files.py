@@ -58,16 +58,20 @@ def network_files(
     *,
     on_host: bool = False,
     running: bool = False,
+    layers: Sequence[str] = (),
 ) -> Effect:
     """Return what writes the files into ``directory``, for a container that is ``attached`` or in the host's network.
 
     The order in hosts is podman's: added entries, the host's own, then those missing in both: names of the host, and
-    ``hostname`` and ``names`` at the container's addresses. A ``running`` container keeps the same inodes.
+    ``hostname`` and ``names`` at the container's addresses. A ``running`` container keeps the same inodes. ``layers``
+    are the directories of its image, the uppermost first, for a specification that starts from the image's file.
     """
     return Effect(
         f"write {', '.join(NAMES)} in {directory}",
         "hosts(5)",
-        lambda: _write_network_files(directory, spec, hostname, names, attached, on_host=on_host, running=running),
+        lambda: _write_network_files(
+            directory, spec, hostname, names, attached, layers, on_host=on_host, running=running
+        ),
     )
 
 
@@ -77,6 +81,7 @@ def _write_network_files(
     hostname: str,
     names: Iterable[str],
     attached: Sequence[Attachment],
+    layers: Sequence[str],
     *,
     on_host: bool,
     running: bool,
@@ -85,28 +90,53 @@ def _write_network_files(
         _unlink(f"{directory}/{NAMES[-1]}")
     own = tuple(dict.fromkeys((hostname, *names)))
     mode = parse(spec.net_program) if spec.net_program else None
-    hosts = _hosts(spec.add_hosts, own, attached, mode, on_host=on_host)
+    hosts = _hosts(spec, _base(spec.hosts_file, layers), own, attached, mode, on_host=on_host)
     contents = (hosts, f"{hostname}\n", _resolv_conf(spec, attached, mode))
     for name, content in zip(NAMES, contents, strict=True):
         _write(f"{directory}/{name}", content)
 
 
+def _base(path: str, layers: Sequence[str]) -> str:
+    """Return the text that /etc/hosts starts from: the host's, a file's, or that of an image."""
+    if path == "none":
+        return ""
+    return next(filter(None, map(_hosts_of_layer, layers)), "") if path == "image" else _host_file(path or "/etc/hosts")
+
+
+def _hosts_of_layer(directory: str) -> str:
+    """Return /etc/hosts of one layer of an image, without following any link in it; empty when it has none."""
+    fds: list[int] = []
+    try:
+        fds.append(os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        fds.append(os.open("etc", os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fds[0]))
+        fds.append(os.open("hosts", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fds[1]))
+        return os.read(fds[2], _LIMIT_BYTES).decode("utf-8", "replace") if os.fstat(fds[2]).st_size else ""
+    except OSError:
+        return ""
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
 def _hosts(
-    add_hosts: Iterable[str],
+    spec: ContainerSpec | PodSpec,
+    base: str,
     own: tuple[str, ...],
     attached: Sequence[Attachment],
     mode: UserMode | None,
     *,
     on_host: bool,
 ) -> str:
+    add_hosts = spec.add_hosts
     needed = any(one.endswith(HOST_GATEWAY) for one in add_hosts)
     host_address = user_network.host_address(mode) if mode else _host_address(attached, on_host=on_host, needed=needed)
+    named_address = "" if spec.host_address == "none" else spec.host_address or host_address
     entries: list[tuple[str, tuple[str, ...]]] = []
     for entry in add_hosts:
         name, _, address = entry.partition(":")
         address = host_address if address == HOST_GATEWAY else address
         entries += [(address, (name,))] if address else []  # the host no longer has the address
-    for line in _host_file("/etc/hosts").splitlines():
+    for line in base.splitlines():
         address, *names = line.partition("#")[0].split() or [""]
         entries += [(address, tuple(names))] if names else []
     known = {name for _, found in entries for name in found}
@@ -114,7 +144,7 @@ def _hosts(
     if mode:
         addresses = [address for address in (mode.address or _first_address(),) if address]
     more: list[tuple[str, tuple[str, ...]]] = [("127.0.0.1", ("localhost",)), ("::1", ("localhost",))]
-    more += [(host_address, (_HOST_NAME,))] if (attached or mode) and host_address else []
+    more += [(named_address, (_HOST_NAME,))] if (attached or mode) and named_address else []
     if not on_host:
         more += [(address, own) for address in addresses or ["127.0.0.1"]]
     for address, found in more:

@@ -9,7 +9,7 @@ from pypod.model.mount import Mount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from pypod.model.images.config import ImageConfig
@@ -19,14 +19,17 @@ _VOLUME_TYPES = {"bind": "volume", "tmpfs": "tmpfs", "ignore": ""}  # podman-run
 
 
 def with_defaults(
-    options: ContainerOptions, command: Sequence[str] | str, config: ImageConfig
+    options: ContainerOptions,
+    command: Sequence[str] | str,
+    config: ImageConfig,
+    variables: Iterable[tuple[str, str]] = (),
 ) -> tuple[ContainerOptions, Sequence[str] | str]:
-    """Return options and command, completed from an image's configuration.
+    """Return options and command, completed from an image's configuration; ``variables`` are defaults for its own.
 
     podman's rules (specgen/generate): a given entrypoint overrides the image's command, too; variables and labels are
     merged; everything else is replaced.
     """
-    options = with_variables(options, config.environment)
+    options = with_variables(options, (*variables, *config.environment))
     merged: dict[str, Any] = {"labels": {**dict(config.labels), **options.labels}}
     if options.entrypoint is None:
         merged["entrypoint"] = config.entrypoint if config.entrypoint != ("",) else ()  # builders write [""] for none

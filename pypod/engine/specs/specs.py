@@ -70,17 +70,19 @@ def container_spec(
     pod_id: str = "",
     pod: PodSpec | None = None,
     image: StoredImage | None = None,
+    capabilities: Sequence[str] = DEFAULT_CAPABILITIES,
 ) -> ContainerSpec:
     """Return the specification of a container; raise InvalidSpec naming the invalid argument.
 
     Only the name and the layers of ``image`` are used: its configuration is already merged into the options.
+    ``capabilities`` are those that a container has without asking.
     """
     modes = _modes(options, pod)
     asked = asked_of(options, pod)
     modes["net"] = asked.mode
     privileged = options.privileged
     security = _security_options(options.security_opt)
-    base = tuple(bounding_set()) if privileged else tuple(DEFAULT_CAPABILITIES)
+    base = tuple(bounding_set()) if privileged else tuple(capabilities)
     sysctls = tuple(sorted(options.sysctls.items()))
     check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE)
     add_hosts = check_add_hosts(options.add_hosts)
@@ -123,6 +125,7 @@ def container_spec(
         hostname=options.hostname,
         add_hosts=add_hosts,
         no_hosts=options.no_hosts,
+        hosts_file=check_hosts_file(options.hosts_file),
         capabilities=_capabilities(base, options.cap_add, options.cap_drop),
         added_capabilities=merge((), options.cap_add, ()),
         privileged=privileged,
@@ -306,6 +309,17 @@ def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
         except (OSError, ValueError):  # ValueError: an embedded NUL
             raise InvalidSpec("--add-host", f"invalid IP address in add-host: {address!r}") from None
     return tuple(entries)
+
+
+def check_hosts_file(path: str) -> str:
+    """Return --hosts-file: an absolute path, ``image`` or ``none``. Raises InvalidSpec when there is no such file."""
+    import os
+
+    if path in ("", "image", "none"):
+        return path
+    if not os.path.isfile(path):
+        raise InvalidSpec("--hosts-file", f"failed to read base hosts file: open {path}: no such file or directory")
+    return os.path.abspath(path)
 
 
 def check_hosts(add_hosts: Sequence[str], asked: Asked, *, no_hosts: bool, infra: bool = True) -> None:

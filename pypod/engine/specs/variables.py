@@ -19,7 +19,7 @@ _PROXIES = tuple(
 
 
 def with_variables(options: ContainerOptions, image: Iterable[tuple[str, str]] = ()) -> ContainerOptions:
-    """Return the options with an image's variables as defaults for the requested ones.
+    """Return the options with the variables of the configuration and of an image as defaults for the requested ones.
 
     podman's order: ``env_merge`` changes the defaults, then ``unsetenv`` removes some of them, or ``unsetenv_all`` all.
     Raises InvalidSpec.

@@ -1,22 +1,27 @@
-"""A parser for the plain lines that registries.conf(5) mostly has, without tomllib, which adds 11 ms to every pull.
+"""A parser for the plain lines that registries.conf(5) and containers.conf(5) mostly have.
 
-Only unambiguous input is parsed here; for anything else the result is None, and tomllib must be used.
+tomllib would add 11 ms to every pull and every run. Only unambiguous input is parsed here; for anything else the result
+is None, and tomllib must be used.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 _WORDS = {"true": True, "false": False}
 _BARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+_DIGITS = frozenset("0123456789")
+_LONGEST = 18  # digits of a number that 64 bits hold
 
 
 def parse_plain(text: str) -> dict[str, Any] | None:
-    """Parse TOML that has only tables, arrays of tables, strings, arrays of strings and booleans, or return None.
+    """Parse TOML that has only tables, arrays of tables, strings, arrays of strings, whole numbers and booleans.
 
-    Each must be on its own line, without escapes and trailing comments.
+    Each must be on its own line, without escapes and trailing comments; an array may have a line for each string.
+    Returns None for anything else.
 
     >>> parse_plain('[[registry]]\\nlocation = "quay.io"\\ninsecure = true')
     {'registry': [{'location': 'quay.io', 'insecure': True}]}
@@ -24,9 +29,8 @@ def parse_plain(text: str) -> dict[str, Any] | None:
     """
     found: dict[str, Any] = {}
     table = found
-    for line in (one.strip(" \t") for one in text.replace("\r\n", "\n").split("\n")):
-        if not line or (line[0] == "#" and line.replace("\t", "").isprintable()):
-            continue
+    lines = _lines(text)
+    for line in lines:
         if line[0] == "[":
             opened = _opened(found, line)
             if opened is None:
@@ -34,11 +38,39 @@ def parse_plain(text: str) -> dict[str, Any] | None:
             table = opened
             continue
         name, equals, rest = line.partition("=")
-        key, value = _key(name.strip(" \t")), _value(rest.strip(" \t"))
+        key, shown = _key(name.strip(" \t")), rest.strip(" \t")
+        value = _array(lines) if shown == "[" else _value(shown)
         if not equals or not key or value is None or key in table:
             return None
         table[key] = value
     return found
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines that are neither empty nor comments."""
+    text = text.replace("\r\n", "\n")
+    is_printable = text.replace("\n", "").replace("\t", "").isprintable()  # then every comment is valid
+    for raw in text.split("\n"):
+        if is_printable and raw[:1] == "#":
+            continue
+        line = raw.strip(" \t")
+        if line and not (line[0] == "#" and line.replace("\t", "").isprintable()):
+            yield line
+
+
+def _array(lines: Iterator[str]) -> list[str] | None:
+    """Return the strings on the next lines, each followed by a comma but perhaps the last."""
+    found: list[str] = []
+    is_last = False
+    for line in lines:
+        if line == "]":
+            return found
+        string = _string(line.removesuffix(",").rstrip(" \t"))
+        if string is None or is_last:
+            return None
+        found.append(string)
+        is_last = not line.endswith(",")
+    return None
 
 
 def _opened(found: dict[str, Any], line: str) -> dict[str, Any] | None:
@@ -47,6 +79,12 @@ def _opened(found: dict[str, Any], line: str) -> dict[str, Any] | None:
     if not several and not line.endswith("]"):
         return None
     name = line[2:-2] if several else line[1:-1]
+    outer, dot, inner = name.partition(".")
+    if dot and not several:
+        within = found.setdefault(outer, {}) if outer and _BARE.issuperset(outer) else None
+        if not isinstance(within, dict):
+            return None
+        found, name = within, inner
     if not name or not _BARE.issuperset(name):
         return None
     table: dict[str, Any] = {}
@@ -65,9 +103,12 @@ def _key(text: str) -> str | None:
     return text if _BARE.issuperset(text) else _string(text)
 
 
-def _value(text: str) -> str | bool | list[str] | None:
+def _value(text: str) -> str | bool | int | list[str] | None:
     if text in _WORDS:
         return _WORDS[text]
+    digits = text.removeprefix("-")
+    if digits and _DIGITS.issuperset(digits):
+        return int(text) if len(digits) <= _LONGEST and (digits[0] != "0" or digits == "0") else None
     if not (text.startswith("[") and text.endswith("]")):
         return _string(text)
     inner = text[1:-1].strip(" \t")

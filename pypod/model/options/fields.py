@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NONE_GIVEN: Mapping[str, Any] = {}  # the default of mappings; never modified
 _KEY = "about"
+_ASKED = "_asked"  # the names of the fields that were given, even with their default values
 
 
 class About(Value):
@@ -70,7 +71,10 @@ class Options(Frozen):
 
         def __init_subclass__(cls):
             def __init__(self, *given, **named):
-                _table_of(cls).fill(self.__dict__, given, named)
+                fields = self.__dict__
+                table = _table_of(cls)
+                table.fill(fields, given, named)
+                fields[_ASKED] = frozenset((*table.positional[: len(given)], *named))
 
             cls.__init__ = __init__  # the one by attrs would also convert the defaults of ninety fields
 
@@ -80,10 +84,14 @@ class Options(Frozen):
         changed.__dict__.update(self.__dict__, **changes)
         return changed
 
+    def asked(self, name: str) -> bool:
+        """Return whether the constructor was given a field, even with its default value."""
+        return name in self.__dict__[_ASKED]
+
     def given(self) -> dict[str, Any]:
         """Return the fields whose values differ from the default."""
         defaults = _table_of(type(self)).defaults
-        return {name: value for name, value in self.__dict__.items() if value != defaults[name]}
+        return {name: value for name, value in self.__dict__.items() if value != defaults.get(name, value)}
 
     def without(self, names: Iterable[str]) -> Self:
         """Return a copy with some fields reset to their defaults."""

@@ -44,6 +44,11 @@ class NetworkOptions(Options):
         default=False,
         metadata=about("Do not create /etc/hosts within the container, instead use the image's"),
     )
+    hosts_file: str = field(
+        default="",
+        converter=read.path,
+        metadata=about("Base file to create the /etc/hosts file inside the container, or one of the words image, none"),
+    )
     ports: Sequence[Port] = field(
         default=(),
         converter=read.ports,

@@ -42,8 +42,11 @@ def refused(cls: type[Options], **given: Any) -> InvalidSpec:
 @pytest.mark.parametrize("cls", EVERY_CLASS)
 def test_nothing_given_is_every_default(cls: type[Options]) -> None:
     made = cls()
-    assert vars(made) == {field.name: field.default for field in attrs.fields(cls)}
+    assert {field.name: getattr(made, field.name) for field in attrs.fields(cls)} == {
+        field.name: field.default for field in attrs.fields(cls)
+    }
     assert made.given() == {}
+    assert not any(made.asked(field.name) for field in attrs.fields(cls))
 
 
 @pytest.mark.parametrize("cls", EVERY_CLASS)

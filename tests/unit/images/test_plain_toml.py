@@ -29,7 +29,8 @@ blocked = false
 """
 PIECES = [
     *('a = "b"', "a = []", "a = [ ]", 'a = ["b"]', 'a = ["b",]', 'a = ["b" "c"]', 'a = ["b,c", "d"]', "a = 'b'"),
-    *("a = 5", "a = true", "a = True", 'a = "b" # c', '"a" = "b"', '"a b" = "b"', '"" = "b"', 'a.b = "c"', "a", "= 5"),
+    *("a = 5", "a = -5", "a = 05", "a = -0", "a = +5", "a = 1_000", "a = [", '"b",', '"b"', '"b" ,', "]", "],"),
+    *("a = true", "a = True", 'a = "b" # c', '"a" = "b"', '"a b" = "b"', '"" = "b"', 'a.b = "c"', "a", "= 5"),
     *('a = "\\n"', 'a = "b', 'a = ""', 'a = """', 'a = """b"""', "a = [[]]", 'a = ["b"', '"a"b = "c"', 'a = "b" "c"'),
     *("[a]", "[[a]]", "[ a ]", "[a.b]", "[[a.b]]", "[a]]", "[[a]", "[]", "[[]]", '["a"]', "[b]", "[[b]]", '[a] b="c"'),
     *("# é", "#\x01", "", "  ", "\t", "\r", "x\r = 5", 'a\u00a0= "b"', 'é = "b"', '"é" = "ü"', '"\x01" = "b"'),
@@ -47,7 +48,25 @@ def test_what_debian_ships_is_plain() -> None:
     assert parse_plain(DEBIAN) == tomllib.loads(DEBIAN)
 
 
-@pytest.mark.parametrize("text", [DEBIAN + "x = 5", DEBIAN + "[[registry.mirror]]", DEBIAN + "[aliases]"])
+CONTAINERS = """\
+[containers]
+default_capabilities = [
+  "CHOWN",
+# a comment
+  "KILL"
+]
+pids_limit = 2048
+[secrets]
+[secrets.opts]
+root = "/example/root"
+"""
+
+
+def test_containers_conf_is_plain() -> None:
+    assert parse_plain(CONTAINERS) == tomllib.loads(CONTAINERS)
+
+
+@pytest.mark.parametrize("text", [DEBIAN + "x = 5.0", DEBIAN + "[[registry.mirror]]", DEBIAN + "[aliases]"])
 def test_what_is_not_is_left_to_tomllib(text: str) -> None:
     assert parse_plain(text) is None
 

@@ -1,0 +1,42 @@
+"""The files of containers.conf(5) that apply to the caller: which ones counted, and what was not understood."""
+
+from __future__ import annotations
+
+from _collections_abc import Sequence
+
+from pypod.engine.configuration import current
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypod.api.engine import Engine
+
+__all__ = ["details", "pull_policy", "secret_driver"]
+
+
+def details() -> Sequence[str]:
+    """Return a line for each file that counted, and one for keys that are unknown in it, in podman's words."""
+    from pypod.model.plain_json import quoted
+
+    settings = current.read()
+    lines = []
+    for path in settings.files:
+        if keys := settings.unknown.get(path):
+            lines.append(f"Failed to decode the keys [{' '.join(map(quoted, keys))}] from {quoted(path)}.")
+        lines.append(f"Merged system config {quoted(path)}")
+    return lines
+
+
+def pull_policy(engine: Engine) -> str:
+    """Return when an image is pulled for a container that does not say so."""
+    from pypod.engine.specs import configured
+
+    return configured.pull_policy(engine)
+
+
+def secret_driver(engine: Engine) -> tuple[str, dict[str, str]]:
+    """Return the driver of secrets and its options."""
+    settings = current.of(engine)
+    options = settings.get("secrets", "opts") or {}
+    return settings.get("secrets", "driver") or "file", {name: str(value) for name, value in options.items()}

@@ -1,0 +1,31 @@
+"""The settings of containers.conf(5) that apply now, read anew when a file has changed."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.configuration import files
+from pypod.kernel.idmap import in_user_namespace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.engine.configuration.files import Settings
+    from pypod.engine.core.context import Context
+
+
+def of(context: Context) -> Settings:
+    """Return the settings for this process. Raises InvalidSpec, naming file, table and key."""
+    paths = files.locate(os.environ, rootless=_is_user())
+    stamp = files.stamp(paths)
+    if context.known_settings is None or context.known_settings[0] != stamp:
+        context.known_settings = stamp, files.read(paths)
+    return context.known_settings[1]
+
+
+def read() -> Settings:
+    """Return the settings without an engine."""
+    return files.read(files.locate(os.environ, rootless=_is_user()))
+
+
+def _is_user() -> bool:
+    return os.geteuid() != 0 or in_user_namespace()
