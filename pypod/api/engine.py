@@ -18,6 +18,9 @@ class Engine(Context):
     ``root`` is the directory that everything is kept in (default: $PYPOD_ROOT, /var/lib/pypod for root). Close the
     engine, or use it as a context manager, to release its descriptors early.
 
+    ``warn`` is called with a message where something succeeds, but not as asked: a container did not end in time after
+    its stop signal and had to be killed.
+
     Raises PermissionDenied when the directory belongs to another user or is writable by others.
 
     >>> engine = Engine()                                   # doctest: +SKIP

@@ -33,7 +33,7 @@ class Ulimit(Value):
 
 
 class ContainerSpec(Value):
-    """The specification of a container: immutable, stored, and never changed once the container exists.
+    """The specification of a container: immutable, stored, and replaced by another only for a new name or new limits.
 
     A field with its default is not stored, so a default never changes. ``host_users`` are lines for /etc/passwd,
     ``systemd_tmpfs_bytes`` is the size of each tmpfs that systemd gets, ``seccomp_profile`` the profile in the image's
@@ -165,8 +165,8 @@ class ContainerSpec(Value):
 class ContainerState(Value):
     """A snapshot of what was observed.
 
-    ``status`` is created, running, paused or exited. ``exit_code`` is None before the exit, and also when it is
-    unknown: then ``exit_code_known`` is False. ``oom_killed`` says of an exited container that the kernel killed a
+    ``status`` is created, running, paused, stopping or exited. ``exit_code`` is None before the exit, and also when it
+    is unknown: then ``exit_code_known`` is False. ``oom_killed`` says of an exited container that the kernel killed a
     process in it for lack of memory. Times are nanoseconds since the epoch, 0 when not applicable. ``pid`` and
     ``start_time`` (clock ticks since boot) are those of the init process, 0 when it is gone.
     """
@@ -184,8 +184,8 @@ class ContainerState(Value):
 
     @property
     def running(self) -> bool:
-        """Whether it has processes: running or paused."""
-        return self.status in ("running", "paused")
+        """Whether it has processes: running, paused or stopping."""
+        return self.status in ("running", "paused", "stopping")
 
     @property
     def exit_code_known(self) -> bool:

@@ -86,7 +86,7 @@ def pod_status(infra: ContainerState | None, members: Iterable[ContainerState]) 
     every = states if infra is None else [infra, *states]
     if not every or all(state.status == "created" for state in every):
         return CREATED
-    going = sum(state.status == "running" for state in every)
+    going = sum(state.status in ("running", "stopping") for state in every)
     if going:
         return RUNNING if going == len(every) else DEGRADED
     if all(state.status == "paused" for state in every):

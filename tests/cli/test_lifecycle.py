@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+
 import pytest
 
 from tests.cli.program import Program
+from tests.facts import wait_for_output, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -45,7 +49,7 @@ def test_filter_chooses(pypod, engine, three) -> None:
 
 
 def test_start_filters_the_names_it_is_given(pypod, engine, three) -> None:
-    assert pypod.ok("start", "--filter", "label=tier=front", "web", "db", "nosuch").split() == ["web"]
+    assert pypod.ok("start", "--filter", "label=tier=front", "web", "db", "nosuch").split() == [three[0].id]
     assert running(engine) == {"web"}
 
 
@@ -76,8 +80,8 @@ def test_nothing_is_done_when_a_name_is_none(pypod, engine, three) -> None:
 
 def test_a_name_that_begins_another_one_s_id(pypod, engine, busybox) -> None:
     first = engine.containers.create(["true"], rootfs=busybox, name="first")
-    engine.containers.create(["true"], rootfs=busybox, name=first.id[:4])
-    assert pypod.ok("start", "--filter", "name=.", first.id[:4]) == f"{first.id[:4]}\n"
+    second = engine.containers.create(["true"], rootfs=busybox, name=first.id[:4])
+    assert pypod.ok("start", "--filter", "name=.", first.id[:4]) == f"{second.id}\n"
     assert first.state().status == "created"
     assert pypod.ok("restart", "-t0", "first", first.id[:4]).split() == ["first", first.id[:4]]
 
@@ -155,3 +159,38 @@ def test_create_joins_nobody_who_is_not_there(pypod, engine, busybox) -> None:
     assert (done.returncode, done.stdout) == (125, "")
     assert 'no container with name or ID "nosuch" found' in done.stderr
     assert engine.containers.list(all=True) == []
+
+
+DEAF = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
+
+
+def test_a_stop_that_takes_too_long(pypod, engine, busybox) -> None:
+    """Meanwhile the container is shown as stopping, and nothing new can be begun in it."""
+    container = engine.containers.run(DEAF, name="it", rootfs=busybox)
+    wait_for_output(container, b"ready")
+    stop = pypod.start("stop", "-t", "2", "it", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: container.state().status == "stopping")
+    assert pypod.ok("ps", "-a", "--format", "{{.Status}} {{.State}}") == "Stopping Stopping\n"
+    assert pypod.ok("ps", "-a", "--filter", "status=stopping", "--format", "{{.Names}}") == "it\n"
+    assert pypod.ok("inspect", "-f", "{{.State.Status}} {{.State.Running}}", "it") == "stopping false\n"
+    assert pypod("exec", "it", "true").returncode == 255
+    refused = pypod("start", "it")
+    assert refused.returncode == 125
+    assert "must be in Created or Stopped state to be started" in refused.stderr
+    assert "cannot remove" in pypod("rm", "it").stderr
+    out, errors = stop.communicate(timeout=30)
+    assert (stop.returncode, out) == (0, b"it\n")
+    warning = rb'time="[^"]+" level=warning msg="StopSignal SIGTERM failed to stop container it in 2 seconds, '
+    assert re.fullmatch(warning + rb'resorting to SIGKILL"\n', errors), errors
+    assert container.state().exit_code == 137
+    assert pypod.ok("stop", "-t", "2", "it") == "it\n"
+
+
+def test_a_stop_that_was_killed_leaves_no_state(pypod, engine, busybox) -> None:
+    container = engine.containers.run(DEAF, name="it", rootfs=busybox)
+    wait_for_output(container, b"ready")
+    with pypod.start("stop", "-t", "100", "it") as stop:
+        wait_until(lambda: container.state().status == "stopping")
+        stop.kill()
+    assert container.state().status == "running"
+    assert pypod.ok("stop", "-t", "0", "it") == "it\n"  # without a timeout, nothing was late

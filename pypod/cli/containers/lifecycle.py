@@ -60,8 +60,9 @@ def timeout_of(options: Parsed) -> float | None:
 def run_stop(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod stop``."""
     from pypod.api.engine import Engine
+    from pypod.cli.render.plain_text import warn
 
-    with Engine(root) as engine:
+    with Engine(root, warn=warn) as engine:
         found, problems = selection.containers(engine, options, id_flag="cidfile")
         if options["explain"]:
             return selection.each(
@@ -74,8 +75,9 @@ def run_stop(options: Parsed, root: str | None) -> int:
 def run_restart(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod restart``."""
     from pypod.api.engine import Engine
+    from pypod.cli.render.plain_text import warn
 
-    with Engine(root) as engine:
+    with Engine(root, warn=warn) as engine:
         if options["running"] and not options.positionals:
             return selection.each(
                 engine.containers.list(), [], lambda one: one.restart(timeout_of(options)), lambda one: one.id

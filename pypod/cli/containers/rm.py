@@ -38,6 +38,7 @@ RM = Command(
 def run_rm(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod rm``."""
     from pypod.api.engine import Engine
+    from pypod.cli.render.plain_text import warn
 
     force, depend = options["force"], options["depend"]
     if options.changed("time") and not force:
@@ -59,7 +60,7 @@ def run_rm(options: Parsed, root: str | None) -> int:
             one.remove(force=force, timeout=timeout_of(options), volumes=options["volumes"])
         gone.add(one.id)
 
-    with Engine(root) as engine:
+    with Engine(root, warn=warn) as engine:
         found, problems = selection.containers(engine, options, id_flag="cidfile")
         names = selection.as_given(options, found)
         if options["all"]:

@@ -77,8 +77,9 @@ def _each(
     show: Callable[[Pod], str] = lambda pod: pod.id,
 ) -> int:
     from pypod.api.engine import Engine
+    from pypod.cli.render.plain_text import warn
 
-    with Engine(root) as engine:
+    with Engine(root, warn=warn) as engine:
         found, problems = selection.pods(engine, options, id_flag=id_flag)
         if force:  # as in podman: a missing pod needs no removal
             problems = [error for error in problems if not isinstance(error, NotFound)]

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
 _LAYOUT = "\n\t"
+_BEGUN_S = time.monotonic()
 
 
 def escaped(text: str, *, but: str = "") -> str:
@@ -37,6 +39,18 @@ def tell(text: str) -> None:
 def tell_error(error: BaseException) -> None:
     """Write an error with its notes to stderr, in podman's form."""
     tell("\n".join([f"Error: {error}", *getattr(error, "__notes__", ())]))
+
+
+def warn(text: str) -> None:
+    """Write a warning to stderr as podman's logger does: with a time and in quotes, except on a terminal."""
+    if sys.stderr.isatty():
+        tell(f"WARN[{int(time.monotonic() - _BEGUN_S):04d}] {text}")
+        return
+    from pypod.cli.go.strconv import quote
+    from pypod.model.moment import rfc3339
+
+    now = rfc3339(time.time_ns() // 1_000_000_000 * 1_000_000_000)
+    tell(f"time={quote(now)} level=warning msg={quote(text)}")
 
 
 class TerminalStream(io.TextIOWrapper):

@@ -27,14 +27,20 @@ if TYPE_CHECKING:
 _REMEMBERED = 256
 
 
+def _unheard(_: str) -> None:
+    """Take a warning that nobody asked for."""
+
+
 class Context:
     """One storage directory, opened. Cheap to create, safe to use from any thread, and without any state of pods.
 
-    ``root`` is the directory that everything is kept in (default: $PYPOD_ROOT, /var/lib/pypod for root).
+    ``root`` is the directory that everything is kept in (default: $PYPOD_ROOT, /var/lib/pypod for root). ``warn`` is
+    called with messages about what succeeds, but not as asked.
     Raises PermissionDenied when the directory belongs to another user or is writable by others.
     """
 
-    def __init__(self, root: str | None = None) -> None:
+    def __init__(self, root: str | None = None, *, warn: Callable[[str], object] | None = None) -> None:
+        self.warn: Callable[[str], object] = warn or _unheard
         self.layout = Layout(root)
         self.layout.prepare()
         self.database = Database(self.layout.database, _guard(self.layout))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 START_LINE, EXIT_LINE = 192, 64
 FREEZER_LINK = "freezer"
+STOPPING_FILE = "stopping"
 _RECORDING_TIMEOUT_S = 2.0
 _RECORD_POLL_S = 0.01
 _PID_MAX, _STATUS_MAX = 1 << 22, 0xFFFF  # PID_MAX_LIMIT of Linux; what waitpid(2) fills in
@@ -36,7 +37,8 @@ def container_state(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> Co
     """Return the state of the container whose directory is given. Raises OSError when the file cannot be read."""
     state = _read(directory, boot_id, proc)
     if state.status == "running":
-        return state.replace(status="paused") if is_frozen(directory) else state
+        now = "paused" if is_frozen(directory) else "stopping" if is_stopping(directory, proc) else state.status
+        return state if now == state.status else state.replace(status=now)
     deadline = time.monotonic() + _RECORDING_TIMEOUT_S
     # The process is gone and its supervisor is about to write the exit: a moment, unless the supervisor was stopped.
     while state.status == "ending":
@@ -73,6 +75,40 @@ def is_frozen(directory: str) -> bool:
     except OSError:  # no link, or the cgroup is gone
         return False
     return b"frozen 1" in content or content.startswith(b"FROZEN")
+
+
+def is_stopping(directory: str, proc: Proc = pidfd.PROC) -> bool:
+    """Return whether a process is stopping the container: it names itself in a file, and counts while it is alive."""
+    path = f"{directory}/{STOPPING_FILE}"
+    if not os.access(path, os.F_OK):  # a listing asks for every container
+        return False
+    try:
+        pid, start_time = map(int, read_bytes(path).split())
+    except (OSError, ValueError):
+        return False
+    return proc.is_running(pid, start_time)
+
+
+def write_stopping(path: str, content: bytes) -> None:
+    """Write the file that ``is_stopping`` reads; without space for it the container only shows as running."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:  # it may also be in the middle of its removal
+        return
+    try:
+        os.write(fd, content)
+    except OSError:
+        return
+    finally:
+        os.close(fd)
+
+
+def unlink_stopping(path: str) -> None:
+    """Remove the file that ``is_stopping`` reads, unless the container was removed."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return
 
 
 def _wait_for_record(state: ContainerState, timeout_s: float | None) -> None:

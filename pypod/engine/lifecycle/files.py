@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pypod.engine.core.effects import Effect
 from pypod.engine.lifecycle.derived import hostname_of, pod_hostname
-from pypod.engine.networks import etc_files
+from pypod.engine.networks import etc_files, member_names
 from pypod.model.namespace import POD
 from pypod.model.network_flags import NO_RESOLV_CONF
 from pypod.store import records
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.engine.core.context import Context
-    from pypod.engine.core.effects import Effect
     from pypod.engine.networks.attachments import Attachment
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
@@ -32,9 +32,10 @@ def of_container(
     *,
     running: bool = False,
 ) -> list[Effect]:
-    """Return the effects that write the files of a container with these attachments; none for a member of a pod."""
+    """Return the effects that write the files of a container with these attachments; a member only adds its name."""
     if spec.net == POD and record.pod_id:
-        return []
+        on_host = pod is not None and pod.net == "host"
+        return [] if on_host else [member_names.added(f"{context.layout.pod(record.pod_id)}/hosts", record.name)]
     directory, hostname = context.layout.container(record.id), hostname_of(record, spec, pod)
     on_host, names = spec.net.mode == "host", (record.name,)
     return [
@@ -70,9 +71,23 @@ def of_pod(
     """Return the effect that writes the files shared by the members of a pod with these attachments."""
     directory, names = context.layout.pod(pod.id), (infra.name, spec.name)
     on_host = spec.net == "host"
-    return etc_files.network_files(
+    write = etc_files.network_files(
         directory, spec, pod_hostname(spec), names, attached, on_host=on_host, running=running
     )
+    return _with_members(context, pod, write) if running else write
+
+
+def _with_members(context: Context, pod: PodRecord, write: Effect) -> Effect:
+    """Return the effect that writes the files of a running pod and keeps the names of the members in them."""
+    hosts = f"{context.layout.pod(pod.id)}/hosts"
+    names = [one.name for one in records.all_containers(context.database, pod_id=pod.id)]
+
+    def perform() -> None:
+        running = member_names.listed(hosts, names)
+        write.perform()
+        member_names.add(hosts, *running)
+
+    return Effect(write.words, write.page, perform)
 
 
 def localtime(directory: str, spec: ContainerSpec) -> list[Effect]:

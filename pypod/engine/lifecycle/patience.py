@@ -46,6 +46,7 @@ class Request:
         "_starting_s",
         "fd",
         "number",
+        "patience_s",
         "pid",
     )
 
@@ -63,6 +64,7 @@ class Request:
         self.fd = fd
         self.pid = pid
         self.number = number
+        self.patience_s = patience_s
         self._proc = proc
         self._start_time = start_time
         self._sent = ""  # what became of the signal, empty before it is sent
@@ -70,6 +72,11 @@ class Request:
         self._may_have_it = False
         self._starting_s = starting_s
         self._deadline = time.monotonic() + patience_s
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time that it was given to end is over; False for a process that was given none."""
+        return self.patience_s > 0 and self._deadline <= time.monotonic()
 
     def look(self) -> tuple[str, float]:
         """Return what would become of the signal now, and how long the wait would be."""

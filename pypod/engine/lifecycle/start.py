@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pypod.runtime.compiler import Join
     from pypod.store.records import ContainerRecord, PodRecord
 
+_NOT_STARTABLE = {"paused": "it is paused: pypod unpause {}", "stopping": "it is being stopped: pypod wait {}"}
 _ATTEMPTS = 3  # the infra may be stopped between its own start and that of the member
 
 
@@ -254,9 +255,9 @@ def _start_locked(
     with Boundary(f"start container {record.name}"), Lock(directory) as lock, lock:
         record = records.find_container(context.database, record.id)
         state = observe.container_state(directory, context.boot_id)
-        if state.status == "paused":
+        if state.status in _NOT_STARTABLE:
             message = f"container {record.id} must be in Created or Stopped state to be started"
-            hint = f"it is paused: pypod unpause {record.name}"
+            hint = _NOT_STARTABLE[state.status].format(record.name)
             raise WrongState(record.name, state.status, f"{message}: container state improper", hint=hint)
         if state.running:
             return

@@ -9,12 +9,12 @@ from pypod.engine.core import announce, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import AT_ONCE, Lock
 from pypod.engine.lifecycle import patience, pausing
-from pypod.engine.networks import attachments
+from pypod.engine.networks import attachments, member_names
 from pypod.engine.resources import groups
 from pypod.engine.storage.trash import discard
 from pypod.errors import DeadlineExceeded, StoreError, Unsupported, WrongState
 from pypod.kernel import pidfd
-from pypod.kernel.abi import SIGKILL, SIGTERM
+from pypod.kernel.abi import SIGKILL, SIGTERM, signal_name
 from pypod.model.container import DEFAULT_STOP_TIMEOUT_S
 from pypod.store import dependencies, records
 from pypod.store.failures import wants_space
@@ -102,15 +102,22 @@ def _end_all(
 
 def _end(context: Context, running: list[Running], timeout_s: float | None, starting_s: float) -> None:
     try:
-        by_fd = {one.fd: one for one in running}
-        requests = [request(context, one, timeout_s, starting_s) for one in running]
-        patience.wait(requests, lambda fd: _kill(context, by_fd[fd]))
+        requests = {one.fd: (one, request(context, one, timeout_s, starting_s)) for one in running}
+        shown = _show_as_stopping(context, (one for one, asked in requests.values() if asked.patience_s))
+        try:
+            patience.wait([asked for _, asked in requests.values()], lambda fd: _kill(context, *requests[fd]))
+            for one in running:
+                _wait_until_recorded(one)
+        finally:
+            for path in shown:
+                observe.unlink_stopping(path)
         for one in running:
-            _wait_until_recorded(one)
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
                 raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
             if not one.record.pod_id:
                 attachments.unplug_and_detach(context, one.record.id)
+            else:
+                member_names.remove(f"{context.layout.pod(one.record.pod_id)}/hosts", one.record.name)
             release_volumes(context, one.record)
     finally:
         for one in running:
@@ -168,7 +175,20 @@ def request(context: Context, one: Running, timeout_s: float | None, starting_s:
     )
 
 
-def _kill(context: Context, one: Running) -> None:
+def _show_as_stopping(context: Context, running: Iterable[Running]) -> list[str]:
+    """Say in the directories of containers that this process is stopping them; return the files that say so."""
+    own = os.getpid()
+    content = f"{own} {context.proc.start_time(own) or 0}".encode()
+    paths = [f"{one.directory}/{observe.STOPPING_FILE}" for one in running]
+    for path in paths:
+        observe.write_stopping(path, content)
+    return paths
+
+
+def _kill(context: Context, one: Running, asked: patience.Request) -> None:
+    if asked.is_late:
+        late = f"failed to stop container {one.record.name} in {asked.patience_s:g} seconds"
+        context.warn(f"StopSignal {signal_name(asked.number)} {late}, resorting to SIGKILL")
     pidfd.send_signal(one.fd, SIGKILL)
     context.cgroups.kill(one.record.cgroup, timeout_s=0)
 
@@ -232,6 +252,8 @@ def remove(
             attachments.detach(context, record.id)
             release_volumes(context, record)
             own = dependencies.volumes_only_of(context.database, [record.id]) if volumes else []
+            if record.pod_id:
+                member_names.remove(f"{context.layout.pod(record.pod_id)}/hosts", record.name)
             secrets = dependencies.secrets_of(context.database, [record.id])
             kept_records.forget(context, [record.id])
             forget(context, lambda: records.remove_container(context.database, record, own), [directory], own)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NAMES = ("hosts", "hostname", "resolv.conf")
 SEARCH_DOMAIN = "dns.podman"  # of networks with name resolution
-_HOST_NAME = "host.containers.internal"
+_HOST_NAMES = ("host.containers.internal", "host.docker.internal")
 _LIMIT_BYTES = 1 << 20
 # Where local stub resolvers list their upstream servers: systemd-resolved(8), NetworkManager.conf(5).
 _REAL_FILES: dict[tuple[str, ...], str] = {
@@ -130,7 +130,8 @@ def _hosts(
     add_hosts = spec.add_hosts
     needed = any(one.endswith(HOST_GATEWAY) for one in add_hosts)
     host_address = user_network.host_address(mode) if mode else _host_address(attached, on_host=on_host, needed=needed)
-    named_address = "" if spec.host_address == "none" else spec.host_address or host_address
+    reached = _first_address() if on_host else host_address
+    named_address = "" if spec.host_address == "none" else spec.host_address or reached
     entries: list[tuple[str, tuple[str, ...]]] = []
     for entry in add_hosts:
         name, _, address = entry.partition(":")
@@ -144,7 +145,7 @@ def _hosts(
     if mode:
         addresses = [address for address in (mode.address or _first_address(),) if address]
     more: list[tuple[str, tuple[str, ...]]] = [("127.0.0.1", ("localhost",)), ("::1", ("localhost",))]
-    more += [(named_address, (_HOST_NAME,))] if (attached or mode) and named_address else []
+    more += [(named_address, _HOST_NAMES)] if (attached or mode or on_host) and named_address else []
     if not on_host:
         more += [(address, own) for address in addresses or ["127.0.0.1"]]
     for address, found in more:

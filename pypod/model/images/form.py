@@ -45,7 +45,7 @@ V2S2 = Family(
     config=DOCKER_CONFIG,
     layers=(("", DOCKER_LAYER), ("gzip", f"{DOCKER_LAYER}.gzip")),
 )
-FAMILIES = {"oci": OCI, "v2s2": V2S2}
+FAMILIES = {"oci": OCI, "v2s2": V2S2, "docker": V2S2}  # by the name of a manifest's type
 
 
 def family_of(manifest: Manifest) -> Family:
