@@ -272,11 +272,11 @@ class Container(ExecMethods, OutputMethods, FileMethods):
 
     @takes(lambda: types.LimitOptions)
     def update(self, limits: types.LimitOptions) -> None:
-        """Change its limits while it is running; the next start applies those it was created with.
+        """Change its limits, at once while it is running, and for every later start.
 
         The arguments are the limits among the options of ``Containers.create``: ``memory``, ``cpus`` and so on; limits
-        that are not given stay as they are. Raises InvalidSpec, also when the kernel refuses a value, Unsupported for a
-        limit that this host does not support, WrongState when it is not running.
+        that are not given stay as they are. Raises InvalidSpec, also when the kernel refuses a value or the processes
+        hold more memory, and Unsupported for a limit that this host does not support.
 
         >>> container.update(memory=64 << 20, cpus=0.5)                 # doctest: +SKIP
         """

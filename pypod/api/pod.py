@@ -223,7 +223,7 @@ class Pod(Handle):
         number = signal_number(signal)
         record = self.record()
         everyone = records.all_containers(self._engine.database, pod_id=self.id)
-        running = [one for one in everyone if self._container_state(one.id).status == "running"]
+        running = [one for one in everyone if self._container_state(one.id).status in ("running", "stopping")]
         if not running:
             raise WrongState(self._name, self.status, f"no running containers in pod {self._name}")
         announce.pod(self._engine, announce.KILL, record)
@@ -264,11 +264,11 @@ class Pod(Handle):
 
     @takes(lambda: types.LimitOptions)
     def update(self, limits: types.LimitOptions) -> None:
-        """Change the limits of the whole pod while it is running; the next start applies those it was created with.
+        """Change the limits of the whole pod, at once while it is running, and for every later start.
 
         The arguments are the limits that ``Pods.create`` takes; limits that are not given stay as they are. Raises
-        InvalidSpec, also when the kernel refuses a value, Unsupported for a limit that this host does not support,
-        WrongState when nothing in the pod is running.
+        InvalidSpec, also when the kernel refuses a value, or in a pod without --share-parent, and Unsupported for a
+        limit that this host does not support.
 
         >>> pod.update(memory=256 << 20, cpus=1.5)                      # doctest: +SKIP
         """

@@ -176,6 +176,12 @@ def rename_container(connection: Connection, record: ContainerRecord, name: str)
     connection.execute("UPDATE containers SET name = ?, spec = ? WHERE id = ?", (name, spec, record.id))
 
 
+def replace_spec(database: Database, table: str, identifier: str, spec: str) -> None:
+    """Replace the JSON of a specification in which nothing that has a column of its own has changed."""
+    with database.transaction() as connection, connection:
+        connection.execute(f"UPDATE {table} SET spec = ? WHERE id = ?", (spec, identifier))  # noqa: S608
+
+
 def renamed(spec: str, before: str, name: str) -> str:
     """Return the JSON of a specification with another name in it."""
     return spec if name == before else plain_json.dumps({**plain_json.loads(spec), "name": name})

@@ -1,4 +1,4 @@
-"""update: change the limits of a running container or pod."""
+"""update: change the limits of a container or pod."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UPDATE_FLAGS = flags_of(LimitOptions, without=("oom_kill_disable",))
 UPDATE = Command(
     path="pypod update",
     summary="Update an existing container",
-    description="Updates the cgroup configuration of a given container, until it stops.",
+    description="Updates the cgroup configuration of a given container, at once and for later starts.",
     synopsis="[options] CONTAINER",
     flags=UPDATE_FLAGS,
     examples=("pypod update --cpus=5 foobar_container",),
@@ -24,7 +24,7 @@ UPDATE = Command(
 POD_UPDATE = Command(
     path="pypod pod update",
     summary="Update an existing pod",
-    description="Updates the cgroup that contains the containers of a pod, until the last of them stops.",
+    description="Updates the cgroup that contains the containers of a pod, at once and for later starts.",
     synopsis="[options] POD",
     flags=UPDATE_FLAGS,
     examples=("pypod pod update --memory=512m mipod",),

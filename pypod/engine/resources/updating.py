@@ -1,54 +1,97 @@
-"""Change the limits of a running container or pod."""
+"""Change the limits of a container or pod: what runs gets them at once, and every later start."""
 
 from __future__ import annotations
 
-from pypod.engine.core import observe
+from pypod.engine.core import kept_records, observe
 from pypod.engine.core.locks import Lock
 from pypod.engine.resources import groups
 from pypod.engine.resources.limits import from_options, settings_of
-from pypod.errors import InvalidSpec, WrongState
+from pypod.errors import InvalidSpec
+from pypod.store import records, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pypod.engine.core.context import Context
     from pypod.kernel.cgroups.settings import Setting
+    from pypod.model.limits import Limits
     from pypod.model.options.limits import LimitOptions
     from pypod.store.records import ContainerRecord, PodRecord
 
 
 def update(context: Context, record: ContainerRecord, options: LimitOptions) -> None:
-    """Write limits to the cgroup of a container; see ``Container.update``."""
+    """Change the limits of a container; see ``Container.update``."""
     limits = from_options(options)
     directory = context.layout.container(record.id)
     with Lock(directory) as lock, lock:
-        state = observe.container_state(directory, context.boot_id)
-        if not state.running:
-            raise WrongState(
-                record.name,
-                state.status,
-                f"container {record.id} is {state.status}: only the limits of a running container can be changed: "
-                "container state improper",
-            )
-        if limits is not None:
-            apply_all(context, record.cgroup, settings_of(context, limits, path=record.cgroup))
+        record = records.find_container(context.database, record.id)
+        running = observe.container_state(directory, context.boot_id).running
+        if limits is None:
+            return
+        if record.kind == records.INFRA:  # without a specification of its own
+            _write(context, [record.cgroup] if running else [], limits, limits)
+            return
+        spec = stored_specs.container_spec(record)
+        whole = _together(spec.limits, limits)
+        _write(context, [record.cgroup] if running else [], limits, whole)
+        records.replace_spec(
+            context.database, "containers", record.id, stored_specs.to_json(spec.replace(limits=whole))
+        )
+        kept_records.renew(context, record.id)
 
 
 def update_pod(context: Context, record: PodRecord, members: Sequence[ContainerRecord], options: LimitOptions) -> None:
-    """Write limits to the cgroup of a pod, which contains those of its infra and ``members``; see ``Pod.update``."""
+    """Change the limits of a pod, whose cgroup contains those of its infra and ``members``; see ``Pod.update``."""
     limits = from_options(options)
     directory = context.layout.pod(record.id)
     with Lock(directory) as lock, lock:
+        record = records.find_pod(context.database, record.id)
+        if limits is None:
+            return
+        spec = stored_specs.pod_spec(record)
+        if not spec.share_parent:
+            message = "limits of a pod need --share-parent: without it, the members are outside the pod's cgroup"
+            raise InvalidSpec("--share-parent", message)
+        whole = _together(spec.limits, limits)
         paths = {path for path in map(groups.pod_group, members) if path and not context.cgroups.is_empty(path)}
-        if not paths:
-            raise WrongState(
-                record.name,
-                "Stopped",
-                f"no container of pod {record.name} runs in its cgroup: limits can only be changed while one does",
-            )
-        for path in paths if limits is not None else ():
-            apply_all(context, path, settings_of(context, limits, path=path))
+        _write(context, paths, limits, whole)
+        records.replace_spec(context.database, "pods", record.id, stored_specs.to_json(spec.replace(limits=whole)))
+        for one in members:
+            kept_records.renew(context, one.id)
+
+
+def _together(before: Limits | None, limits: Limits) -> Limits:
+    """Return earlier limits with new ones, those of devices by device. Raises InvalidSpec for a contradiction."""
+    if before is None:
+        return limits
+    default = type(limits)()
+    changed = {name: value for name, value in limits.items() if value != getattr(default, name)}
+    for name, value in changed.items():
+        if isinstance(value, tuple):
+            changed[name] = tuple({**dict(getattr(before, name)), **dict(value)}.items())
+    return before.replace(**changed)
+
+
+def _write(context: Context, paths: Iterable[str], limits: Limits, whole: Limits) -> None:
+    """Write all limits of a container or pod to its cgroups; without any, check that this host supports them."""
+    paths = tuple(paths)
+    if not paths:
+        settings_of(context, whole)
+    for path in paths:
+        _require_room(context, path, limits)
+        apply_all(context, path, settings_of(context, whole, path=path))
+
+
+def _require_room(context: Context, path: str, limits: Limits) -> None:
+    """Raise InvalidSpec for a memory limit below what the group cannot give back.
+
+    On v1 the kernel refuses it (EBUSY). On v2 it takes it, and kills what is in the group.
+    """
+    held = context.cgroups.unreclaimable_bytes(path) if limits.memory_bytes > 0 else 0
+    if held > limits.memory_bytes:
+        message = f"--memory: {limits.memory_bytes} bytes are less than the {held} that the processes in {path} hold"
+        raise InvalidSpec("--memory", message, hint="give more, or stop it first: the next start applies the limit")
 
 
 def apply_all(context: Context, path: str, settings: Sequence[Setting]) -> None:

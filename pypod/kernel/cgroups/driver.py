@@ -95,6 +95,9 @@ class Driver(Protocol):
     def memory_limit(self, path: str) -> int | None:
         """Return a group's own memory limit in bytes, None without one."""
 
+    def unreclaimable_bytes(self, path: str) -> int:
+        """Return the memory that a group holds and the kernel could not take from it; 0 where the kernel sees to it."""
+
     def oom_file(self, path: str) -> str:
         """Return the file that counts the OOM kills in a group, empty where there is none.
 

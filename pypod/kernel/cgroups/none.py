@@ -73,6 +73,10 @@ class NoDriver:
         del path
         return None
 
+    def unreclaimable_bytes(self, path: str) -> int:
+        del path
+        return 0
+
     def oom_file(self, path: str) -> str:
         del path
         return ""

@@ -142,6 +142,10 @@ class LegacyDriver:
     def memory_limit(self, path: str) -> int | None:
         return number(self._read(path, "memory", "memory.limit_in_bytes"))
 
+    def unreclaimable_bytes(self, path: str) -> int:
+        del path
+        return 0  # a limit that is too low is refused (EBUSY)
+
     def oom_file(self, path: str) -> str:
         root = self._directories.get("memory")
         return f"{tree.locate(root, path)}/memory.oom_control" if root else ""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 KILL_FILE = "cgroup.kill"  # Linux 5.14
 FREEZE_FILE = "cgroup.freeze"  # Linux 5.2
+# Lines of memory.stat: what the kernel never takes from a group, and what it can take only where there is swap.
+_PINNED = ("kernel_stack", "pagetables", "percpu", "slab_unreclaimable", "sock")
+_SWAPPED = ("anon", "shmem")
 _ACCOUNTED = ("io", "memory", "pids")  # processor time is accounted without a controller
 
 
@@ -91,6 +94,11 @@ class UnifiedDriver:
 
     def memory_limit(self, path: str) -> int | None:
         return number(tree.read(f"{tree.locate(self.root, path)}/memory.max"))
+
+    def unreclaimable_bytes(self, path: str) -> int:
+        words = (line.split() for line in tree.read(f"{tree.locate(self.root, path)}/memory.stat").splitlines())
+        found = {name: int(value) for name, value in words}
+        return sum(found.get(name, 0) for name in (*_PINNED, *(() if _can_swap() else _SWAPPED)))
 
     def oom_file(self, path: str) -> str:
         return f"{tree.locate(self.root, path)}/memory.events" if "memory" in self.controllers() else ""
@@ -174,3 +182,10 @@ class UnifiedDriver:
     def _hold(self, directory: str, path: str) -> None:
         if tree.write(f"{directory}/{FREEZE_FILE}", "1"):
             tree.wait_until(lambda: self.is_frozen(path), tree.HOLD_S)
+
+
+def _can_swap() -> bool:
+    """Return whether the host has swap left."""
+    return (
+        "SwapFree:" in (text := tree.read("/proc/meminfo")) and number(text.partition("SwapFree:")[2].split()[0]) != 0
+    )

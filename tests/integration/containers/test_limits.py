@@ -165,13 +165,32 @@ def test_an_update_that_is_refused_changes_nothing(engine, busybox) -> None:
     assert read(engine, container.record().cgroup, row) == row[2]
 
 
-def test_only_what_runs_is_updated(engine, busybox) -> None:
-    container = engine.containers.create(SLEEP, rootfs=busybox)
-    with pytest.raises(WrongState, match="only the limits of a running container"):
-        container.update(memory=64 * MIB)
+def test_an_update_lasts(engine, busybox) -> None:
+    """Also of what does not run, over restarts, and beside the other limits; inspect shows it."""
+    value, row = expected(engine, "memory")
+    container = engine.containers.create(SLEEP, rootfs=busybox, cpu_shares=512)
+    container.update(memory=2 * value)
+    container.start()
+    container.update(memory=value)
+    container.restart(timeout=0)
+    assert read(engine, container.record().cgroup, row) == row[2]
+    shown = container.inspect()["HostConfig"]
+    assert (shown["Memory"], shown["MemorySwap"], shown["CpuShares"]) == (value, 2 * value, 512)
+    container.rename("another")
+    assert container.inspect()["HostConfig"]["Memory"] == value
     pod = engine.pods.create("p")
-    with pytest.raises(WrongState, match="only be changed while one does"):
-        pod.update(memory=64 * MIB)
+    pod.update(memory=value)
+    assert pod.inspect()["memory_limit"] == value
+
+
+def test_a_memory_limit_below_what_is_held(engine, busybox) -> None:
+    """On v2 the kernel would take it, and kill the processes."""
+    container = engine.containers.run(SLEEP, rootfs=busybox)
+    expected(engine, "memory")
+    with pytest.raises(InvalidSpec, match="--memory"):
+        container.update(memory=1024)
+    assert container.state().status == "running"
+    assert container.inspect()["HostConfig"]["Memory"] == 0
 
 
 def test_what_cannot_be_applied_is_an_error_before_anything_starts(engine, busybox) -> None:
@@ -187,7 +206,7 @@ def test_a_limit_too_low_to_start_with(engine, busybox) -> None:
     from pypod import LaunchFailed
 
     container = engine.containers.create(["true"], rootfs=busybox, memory=4096, memory_swap=4096)
-    with pytest.raises(LaunchFailed, match="limit of memory is too low"):
+    with pytest.raises(LaunchFailed, match="memory limit of the container or of its pod is too low"):
         container.start()
     assert not group(engine, container).exists()
 
@@ -234,7 +253,7 @@ class TestPod:
         assert next(pod.stats())[0].memory_limit_bytes == 64 * MIB
         pod.stop(timeout=0)
         pod.start()
-        assert read(engine, above, row) == str(32 * MIB)
+        assert read(engine, above, row) == str(64 * MIB)
 
     def test_without_its_parent_there_is_nothing_to_limit(self, engine) -> None:
         with pytest.raises(InvalidSpec, match="--share-parent"):
