@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from pypod.engine.session import session
 from pypod.engine.session.id_maps import (
@@ -57,22 +58,39 @@ def of_container(
     mode = pod.user_namespace if pod is not None and spec.user_namespace == POD else spec.user_namespace
     if mode.mode == "keep-id" and not options.user:
         uid, gid = keep_ids(mode)
-        spec = spec.replace(user=f"{uid}:{gid}", passwd_entry=spec.passwd_entry or _own_entry(uid))
+        spec = spec.replace(
+            user=f"{uid}:{gid}",
+            passwd_entry=spec.passwd_entry or _own_entry(uid),
+            group_entry=spec.group_entry or _own_group(),
+        )
     maps_of(context, spec)
     return spec
 
 
 def _own_entry(uid: int) -> str:
     """Return the user's passwd line, for a container where they keep their own id."""
+    name = _own_names()[0]
+    return f"{name}:*:{uid}:$GID:{name}:$HOME:/bin/sh" if name else ""
+
+
+def _own_group() -> str:
+    """Return the line of the user's group, for a container where they keep their own id."""
+    name, group = _own_names()
+    return f"{group}:x:$GID:{name}" if group else ""
+
+
+def _own_names() -> tuple[str, str]:
+    """Return the names of the user and of their group on the host; empty for one that has none, or an odd one."""
+    import grp
     import pwd
 
-    try:
-        entry = pwd.getpwuid(host_id(os.geteuid(), "uid_map"))
-    except KeyError:
-        return ""
-    if ":" in entry.pw_name or "$" in entry.pw_name:
-        return ""
-    return f"{entry.pw_name}:*:{uid}:$GID:{entry.pw_name}:$HOME:/bin/sh"
+    user = group = ""
+    with suppress(KeyError):
+        user = pwd.getpwuid(host_id(os.geteuid(), "uid_map")).pw_name
+    with suppress(KeyError):
+        group = grp.getgrgid(host_id(os.getegid(), "gid_map")).gr_name
+    plain = [name if {":", "$"}.isdisjoint(name) else "" for name in (user, group)]
+    return plain[0], plain[1]
 
 
 def fields(context: Context, options: UserNamespaceOptions, pod: PodSpec | None = None) -> Fields:
