@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from pypod.engine.core.boundary import Boundary
 from pypod.errors import InvalidSpec, PermissionDenied
@@ -149,11 +150,15 @@ class Layout:
     def prepare(self) -> None:
         """Create the directories. Raises PermissionDenied when the root is another user's or writable by others.
 
+        A symbolic link of the caller's own is followed, as by podman; another user's could lead elsewhere tomorrow.
         A directory that another user created first could contain their database, seccomp filter or socket.
         """
         with Boundary("use the storage"):
             try:
                 status = os.lstat(self.root)
+                if stat.S_ISLNK(status.st_mode) and status.st_uid == os.geteuid():
+                    self.root = os.path.realpath(self.root)
+                    status = os.lstat(self.root)
             except FileNotFoundError:
                 self._make()
                 status = os.lstat(self.root)
@@ -215,7 +220,9 @@ def _denied(what: str, root: str, error: PermissionError) -> PermissionDenied:
 def _wrong(root: str, status: os.stat_result) -> tuple[str, str]:
     """Return why a directory cannot be used as the storage, and what to do about it; nothing when it can."""
     mode = status.st_mode
-    if mode & 0o170000 != 0o040000:
+    if stat.S_ISLNK(mode):
+        return f"{root} is a symbolic link of uid {status.st_uid}, not of uid {os.geteuid()}", "name its target, or "
+    if not stat.S_ISDIR(mode):
         return f"{root} is not a directory", "remove it, or "
     if status.st_uid != os.geteuid():
         return f"{root} belongs to uid {status.st_uid}, not to uid {os.geteuid()}", ""

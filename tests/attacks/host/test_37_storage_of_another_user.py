@@ -20,6 +20,7 @@ def test_somebody_else_s_is_refused(tmp_path, how: str) -> None:
     if how == "link":
         (tmp_path / "elsewhere").mkdir(mode=0o711)
         root.symlink_to(tmp_path / "elsewhere")
+        os.chown(root, 1000, 1000, follow_symlinks=False)
     elif how == "file":
         root.write_bytes(b"")
     else:
@@ -28,12 +29,24 @@ def test_somebody_else_s_is_refused(tmp_path, how: str) -> None:
             os.chown(root, 1000, 1000)
         else:
             root.chmod(0o777 if how == "mode" else 0o771)
-    told = {"owner": "belongs to uid 1000, not to uid 0", "mode": "by others .mode 0777", "group": "mode 0771"}
+    told = {"owner": "belongs to uid 1000, not to uid 0", "link": "is a symbolic link of uid 1000, not of uid 0"}
+    told |= {"mode": "by others .mode 0777", "group": "mode 0771"}
     with pytest.raises(PermissionDenied, match=told.get(how, "is not a directory")) as caught:
         Engine(str(root))
     assert caught.value.hint
     assert [path.name for path in tmp_path.iterdir() if path.name == "elsewhere" and any(path.iterdir())] == []
     assert root.is_file() or not any(root.iterdir())
+
+
+def test_a_link_of_one_s_own_is_followed(tmp_path) -> None:
+    target, link = tmp_path / "target", tmp_path / "storage"
+    link.symlink_to(target)
+    for _ in range(2):  # the target is created, and then found
+        with Engine(str(link)) as engine:
+            assert engine.layout.root == str(target)
+    os.chown(target, 1000, 1000)
+    with pytest.raises(PermissionDenied, match="belongs to uid 1000"):
+        Engine(str(link))
 
 
 def test_below_a_file_or_nowhere(tmp_path) -> None:

@@ -379,6 +379,7 @@ class TestOthers:
         refused = user.pypod("--root", str(storage), "run", "--rm", "--rootfs", "/usr:O", "/bin/true")
         assert refused.returncode == 125
         told = {"directory": f"belongs to uid {bare_user.uid}", "writable": "writable by others"}
+        told["link"] = f"is a symbolic link of uid {bare_user.uid}, not of uid {user.uid}"
         assert told.get(plant, "is not a directory") in refused.stderr
         assert list(target.iterdir()) == []
         # a link in a directory like /tmp is followed only for its owner, not even for root (fs.protected_symlinks)
