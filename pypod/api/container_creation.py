@@ -127,9 +127,11 @@ class Creation:
         if base is None:
             return None, with_variables(options, variables), command
         from pypod.engine.specs.image_defaults import with_defaults
+        from pypod.model.images.auto_update import require_full_name
 
         found = base
         if isinstance(found, str):
+            require_full_name(options.labels, found)
             found = self._engine.images.for_container(found, pull or configured.pull_policy(self._engine))
         return found, *with_defaults(options, command, found.config, variables)
 

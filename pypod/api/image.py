@@ -8,8 +8,8 @@ from pypod.api import types
 from pypod.api.default import opened
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.images.stored import StoredImage
-from pypod.errors import NoSuchImage
-from pypod.model.images.reference import full_name
+from pypod.errors import InvalidSpec, NoSuchImage
+from pypod.model.images.reference import full_name, is_short, parse
 from pypod.store import images
 
 TYPE_CHECKING = False
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 
 SHORT_ID_LENGTH = 12
+
+
+def _name_to_remove(text: str) -> str:
+    """Return the full name that a name without a registry stands for where names are removed. Raises InvalidSpec."""
+    if text.startswith("sha256:"):
+        raise InvalidSpec("NAME", f"{text}: untag by digest not supported")
+    found = parse(f"localhost/{text}" if is_short(text) else text).tagged()
+    return str(found.replace(tag="") if found.digest else found)  # podman's names have either
 
 
 class Image(StoredImage):
@@ -140,7 +148,7 @@ class Image(StoredImage):
         from pypod.engine.core import announce
 
         record = self.named()
-        found = tuple(name if name in record.names else full_name(name) for name in names) or record.names
+        found = tuple(name if name in record.names else _name_to_remove(name) for name in names) or record.names
         for name in found:
             if name not in record.names:
                 raise NoSuchImage(name, reason="tag not known")

@@ -251,7 +251,8 @@ def _asked(options: PodOptions, *, shared: bool) -> Asked:
         raise InvalidSpec("--network", f"pods presently do not support network mode {asked.name}")
     if options.infra and shared:
         return asked
-    if (asked.connections or asked.program) and options.network:
+    words = (options.network,) if isinstance(options.network, str) else tuple(options.network)
+    if (asked.connections or asked.program) and not set(words) <= {"", "private", "default", "bridge"}:
         raise InvalidSpec("--network", "the pod does not share its net namespace", hint="add net to --share")
     return asked.replace(connections=(), program="")
 

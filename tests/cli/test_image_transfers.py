@@ -214,6 +214,27 @@ def test_what_save_refuses(store: Store, tmp_path: Path) -> None:
         terminal.expect("refusing to save to terminal. Use -o flag or redirect")
 
 
+def test_push_takes_the_name_that_podman_s_manual_has_for_v2s2(store: Store, tmp_path: Path) -> None:
+    store.pypod.ok("push", "-q", "--format", "docker", "tiny:one", f"dir:{tmp_path}/out")
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["mediaType"].startswith(
+        "application/vnd.docker."
+    )
+
+
+def test_uncompressed_layers(store: Store, tmp_path: Path) -> None:
+    """They are the tar itself, as the configuration's diff ids say, and can be loaded again."""
+    for form in ("oci-archive", "oci-dir", "docker-dir"):
+        store.pypod.ok("save", "-q", "--uncompressed", "--format", form, "-o", str(tmp_path / form), "tiny:one")
+    index = json.loads((tmp_path / "oci-dir" / "index.json").read_text())
+    blobs = tmp_path / "oci-dir" / "blobs" / "sha256"
+    manifest = json.loads((blobs / index["manifests"][0]["digest"].partition(":")[2]).read_text())
+    config = json.loads((blobs / manifest["config"]["digest"].partition(":")[2]).read_text())
+    assert [layer["digest"] for layer in manifest["layers"]] == config["rootfs"]["diff_ids"]
+    assert {layer["mediaType"] for layer in manifest["layers"]} == {"application/vnd.oci.image.layer.v1.tar"}
+    for form in ("oci-archive", "docker-dir"):
+        assert "Loaded image" in store.pypod.ok("load", "-q", "-i", str(tmp_path / form))
+
+
 def test_plain_layers_are_compressed_into_a_directory_when_asked(store: Store, tmp_path: Path) -> None:
     for flags, name in (((), "plain"), (("--compress",), "gzip")):
         store.pypod.ok("save", "-q", *flags, "--format", "docker-dir", "-o", str(tmp_path / name), "plain:x")
@@ -295,7 +316,7 @@ class TestRegistry:
         for words, message in (
             (("nosuch",), "nosuch: image not known"),
             (("--authfile", "/nosuch", "tiny:one", target), "stat /nosuch: no such file or directory"),
-            (("--format", "v1", "tiny:one", target), "unknown format 'v1'"),
+            (("--format", "v1", "tiny:one", target), 'unknown format "v1"'),
             (("--compression-format", "xz", "tiny:one", target), 'cannot find compressor for "xz"'),
             (("-f", "v2s2", "--compression-format", "zstd", "tiny:one", target), "docker's schema 2 has no zstd"),
         ):

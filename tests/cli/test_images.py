@@ -451,8 +451,12 @@ def test_diff_of_a_container(changing: Store, busybox: str) -> None:
     assert pypod("run", "--name", "writer", "--rootfs", f"{busybox}:O", "sh", "-c", script).returncode == 0
     try:
         assert {"A /new", "D /bin/true", "A /tmp/d"} <= set(pypod.ok("container", "diff", "-l").splitlines())
+        assert (
+            pypod("run", "--name", "changer", "--rootfs", f"{busybox}:O", "chmod", "600", "/etc/group").returncode == 0
+        )
+        assert pypod.ok("diff", "changer") == "C /etc\nC /etc/group\n"  # the directory itself is as it was
     finally:
-        pypod.ok("rm", "-f", "writer")
+        pypod.ok("rm", "-f", "writer", "changer")
 
 
 def test_a_notebook_shows_what_it_is_and_how_it_was_made(store: Store) -> None:

@@ -117,6 +117,24 @@ SCRIPTS: dict[str, str] = {
         - commit -q one made
         image inspect -f '{{.Config.Entrypoint}} {{.Config.Cmd}}' made
     """,
+    "untag": """
+        tag IMAGE one
+        untag IMAGE one@sha256:1111111111111111111111111111111111111111111111111111111111111111
+        untag IMAGE quay.io/a/one:2@sha256:1111111111111111111111111111111111111111111111111111111111111111
+        untag IMAGE sha256:1111111111111111111111111111111111111111111111111111111111111111
+        untag IMAGE two
+        untag IMAGE one
+    """,
+    "a pod with unshared networks": """
+        pod create --name group --share ipc --network private
+        pod inspect -f '{{.SharedNamespaces}}' group
+    """,
+    "names for updates": """
+        create --label io.containers.autoupdate=registry box true
+        create --label io.containers.autoupdate=image box:latest true
+        create --label io.containers.autoupdate=registry IMAGE true
+        create --label io.containers.autoupdate=local box true
+    """,
     "what inspect shows": """
         create --name it --network none --health-cmd 'exit 0' --health-retries 5 --rm IMAGE sleep 1000
         inspect -f '{{json .Config.Healthcheck}} {{json .State.Health}} {{.State.Healthcheck.Status}}' it

@@ -60,8 +60,11 @@ def explain(engine: Engine, options: Parsed, *, columns: int = 0, rows: int = 0,
 def create(engine: Engine, options: Parsed) -> Container:
     """Create the container that a command line describes."""
     from pypod.errors import InvalidSpec
+    from pypod.model.images.auto_update import require_full_name
 
     word, command, found = container_options(options)
+    if word:
+        require_full_name(found.get("labels", {}), word)
     image = image_for(engine, options, word, _policy(engine, options), quiet=options["quiet"]) if word else None
     name = options["name"]
     if options["replace"]:

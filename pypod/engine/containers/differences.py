@@ -55,17 +55,24 @@ def _written(stack: list[str]) -> list[tuple[str, str]]:
     from pypod.images.layers.changes import changes
 
     upper, *lowers = stack
-    return _without_given(changes(upper, lowers))
+    return _shown_changes(changes(upper, lowers))
 
 
 def _compared(new: list[str], old: list[str]) -> list[tuple[str, str]]:
     from pypod.images.layers.compare import compare
 
-    return _without_given(compare(new, old))
+    return _shown_changes(compare(new, old))
 
 
-def _without_given(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(kind, path) for kind, path in found if path not in _GIVEN]
+def _shown_changes(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the changes but those that pypod makes itself; where something changed, its parents count as changed."""
+    kinds = {path: kind for kind, path in found if path not in _GIVEN}
+    for path in tuple(kinds):
+        parent = path.rpartition("/")[0]
+        while parent and parent not in kinds:
+            kinds[parent] = "C"
+            parent = parent.rpartition("/")[0]
+    return [(kinds[path], path) for path in sorted(kinds)]
 
 
 def _stack(context: Context, one: Root) -> list[str]:

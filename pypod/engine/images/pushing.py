@@ -50,7 +50,9 @@ def push(
 def check_form(format: str, compression: str) -> None:
     """Raise InvalidSpec for an unknown format or compression."""
     if format and format not in FAMILIES:
-        raise InvalidSpec("--format", f"unknown format {format!r}", hint=f"use {' or '.join(FAMILIES)}")
+        known = "Choose on of the supported formats: 'oci', 'v2s1', or 'v2s2'"  # podman's words
+        hint = "pypod does not write v2s1, which registries no longer take" if format == "v2s1" else ""
+        raise InvalidSpec("--format", f'unknown format "{format}". {known}', hint=hint)
     if compression and compression not in COMPRESSIONS:
         raise InvalidSpec("--compression-format", f'cannot find compressor for "{compression}"')
 
