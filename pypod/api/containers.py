@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _collections_abc import Iterable, Sequence
+from _collections_abc import Callable, Iterable, Sequence
 
 from pypod.api import types
 from pypod.api.signatures import takes
@@ -11,7 +11,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pypod.api.options.create import MemberOptions
     from pypod.api.pod import Pod
@@ -165,3 +165,21 @@ class Containers:
         from pypod.engine.inspect.processes import of_container
 
         return of_container(self._engine, records.find_container(self._engine.database, ref))
+
+    def prune(self, only: Callable[[types.ContainerSummary], bool] | None = None) -> Sequence[str]:
+        """Remove the containers that are not running, except the members of pods; return their ids.
+
+        ``only`` returns for each whether to remove it. One whose namespaces another container joins stays.
+        """
+        from pypod.errors import InUse, WrongState
+
+        removed = []
+        for one in self.summaries():
+            if one.pod_id or one.state.status not in ("created", "exited") or (only is not None and not only(one)):
+                continue
+            try:
+                self.get(one.id).remove()
+            except (NoSuchContainer, InUse, WrongState):  # removed, joined or started just now
+                continue
+            removed.append(one.id)
+        return removed

@@ -29,14 +29,14 @@ class Engine(Context):
 
     @property
     def pods(self) -> types.Pods:
-        """The pods: create, get, list, exists."""
+        """The pods: create, get, list, exists, prune."""
         from pypod.api.pods import Pods
 
         return Pods(self)
 
     @property
     def containers(self) -> types.Containers:
-        """The containers: create, run, get, list, exists."""
+        """The containers: create, run, get, list, exists, prune."""
         from pypod.api.containers import Containers
 
         return Containers(self)
@@ -119,6 +119,16 @@ class Engine(Context):
 
         return information(self)
 
+    def disk_usage(self, *, volumes: bool = True) -> types.DiskUsage:
+        """Return what images, containers and volumes take of the disk; ``volumes`` whether to count their files.
+
+        >>> engine.disk_usage().image_bytes                              # doctest: +SKIP
+        4495360
+        """
+        from pypod.engine.inspect.disk_usage import disk_usage
+
+        return disk_usage(self, with_volumes=volumes)
+
     def unshare(self, command: Sequence[str]) -> types.Invocation:
         """Return the invocation of a command as root of the user namespace that the caller's containers run in.
 
@@ -137,6 +147,30 @@ class Engine(Context):
         from pypod.engine.networks.user_bridges import end_session
 
         return end_session(self)
+
+    def reset(self) -> None:
+        """Remove every pod, container, image, network, volume and secret, and the storage directory; close the engine.
+
+        Running containers are stopped first. What is not pypod's in the directory stays there.
+        """
+        from pypod.engine.inspect.reset import remove_storage
+        from pypod.engine.lifecycle.stopping import end_all
+        from pypod.model.network import DEFAULT_ID
+        from pypod.store.records import all_containers
+
+        end_all(self, all_containers(self.database))
+        for container in reversed(self.containers.list(all=True)):
+            container.remove(force=True)
+        for pod in self.pods.list():
+            pod.remove(force=True)
+        for image in self.images.list(with_lists=True):
+            image.remove(force=True)
+        for volume in self.volumes.list():
+            volume.remove(force=True)
+        for network in self.networks.list():
+            if network.id != DEFAULT_ID:
+                network.remove(force=True)
+        remove_storage(self)
 
     def __repr__(self) -> str:
         return f"Engine({self.layout.root!r})"

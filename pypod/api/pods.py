@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _collections_abc import Mapping, Sequence
+from _collections_abc import Callable, Mapping, Sequence
 
 from pypod.api import types
 from pypod.api.signatures import takes
@@ -11,7 +11,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pypod.api.options.pod import CreatePodOptions
 
@@ -113,3 +113,22 @@ class Pods:
         from pypod.api.summaries import pods
 
         return pods(self._engine)
+
+    def prune(self, only: Callable[[types.PodSummary], bool] | None = None) -> Sequence[str]:
+        """Remove the pods of which nothing runs any more, and their members; return the ids of the pods.
+
+        ``only`` returns for each whether to remove it. Pods that were never started stay.
+        """
+        from pypod.errors import InUse, WrongState
+        from pypod.model.pod import EXITED, STOPPED
+
+        removed = []
+        for one in self.summaries():
+            if one.status not in (EXITED, STOPPED) or (only is not None and not only(one)):
+                continue
+            try:
+                self.get(one.id).remove()
+            except (NoSuchPod, InUse, WrongState):  # removed or started just now
+                continue
+            removed.append(one.id)
+        return removed

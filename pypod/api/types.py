@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec as ContainerSpec
     from pypod.model.container import ContainerState as ContainerState
     from pypod.model.credentials import Credentials as Credentials
+    from pypod.model.disk_usage import DiskUsage as DiskUsage
     from pypod.model.event import Event as Event
     from pypod.model.images.config import ImageStep as ImageStep
     from pypod.model.images.config import LayerUse as LayerUse
@@ -117,6 +118,7 @@ else:
             "ContainerSpec": "pypod.model.container",
             "ContainerState": "pypod.model.container",
             "Credentials": "pypod.model.credentials",
+            "DiskUsage": "pypod.model.disk_usage",
             "Event": "pypod.model.event",
             "Platform": "pypod.model.images.image",
             "ImageStep": "pypod.model.images.config",

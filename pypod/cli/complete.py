@@ -354,6 +354,10 @@ def _secrets(engine: Engine, current: str, _: tuple[str, ...]) -> list[Candidate
     return _either(current, [(one.id, one.name, "") for one in engine.secrets.list()])
 
 
+def _volumes(engine: Engine, current: str, _: tuple[str, ...]) -> list[Candidate]:
+    return _starting(current, [(one.name, "") for one in engine.volumes.records()])
+
+
 def _descriptors(_engine: Engine, current: str, _: tuple[str, ...]) -> list[Candidate]:
     from pypod.cli.containers.top import DESCRIPTORS
 
@@ -369,4 +373,5 @@ _LOOKS: dict[str, Callable[[Engine, str, tuple[str, ...]], list[Candidate]]] = {
     "NETWORK": _networks,
     "POD": _pods,
     "SECRET": _secrets,
+    "VOLUME": _volumes,
 }

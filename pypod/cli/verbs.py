@@ -29,6 +29,7 @@ CONTAINER_VERBS: Verbs = {
     "ls": ("containers.ps", "ps", "List containers"),
     "pause": ("containers.pause", "pause", "Pause all the processes in one or more containers"),
     "port": ("containers.port", "port", "List port mappings or a specific mapping for the container"),
+    "prune": ("containers.prune", "container_prune", "Remove all non running containers"),
     "ps": ("containers.ps", "ps", "List containers"),
     "rename": ("containers.rename", "rename", "Rename an existing container"),
     "restart": ("containers.lifecycle", "restart", "Restart one or more containers"),
@@ -101,6 +102,7 @@ POD_VERBS: Verbs = {
     "ls": ("pods.ps", "pod_ps", "List pods"),
     "logs": ("containers.logs", "pod_logs", "Fetch logs for pod with one or more containers"),
     "pause": ("containers.pause", "pod_pause", "Pause one or more pods"),
+    "prune": ("containers.prune", "pod_prune", "Remove all stopped pods and their containers"),
     "ps": ("pods.ps", "pod_ps", "List pods"),
     "restart": ("pods.lifecycle", "pod_restart", "Restart one or more pods"),
     "rm": ("pods.lifecycle", "pod_rm", "Remove one or more pods"),
@@ -125,9 +127,15 @@ SECRET_VERBS: Verbs = {
 }
 SYSTEM_VERBS: Verbs = {
     "check": ("system.system", "check", "Report what this host supports, and repair what a crash left behind"),
+    "connection": ("system.service", "system_connection", "Manage remote API service destinations"),
+    "df": ("system.df", "system_df", "Show pypod disk usage"),
     "events": ("system.events", "events", "Show pypod events"),
     "info": ("system.system", "info", "Display pypod system information"),
     "migrate": ("system.system", "migrate", "Stop all containers so that new ones use the current subordinate IDs"),
+    "prune": ("system.prune", "system_prune", "Remove unused data"),
+    "renumber": ("system.service", "system_renumber", "Migrate lock numbers"),
+    "reset": ("system.prune", "system_reset", "Reset pypod storage"),
+    "service": ("system.service", "system_service", "Run API service"),
 }
 VOLUME_VERBS: Verbs = {
     "create": ("volumes.volume", "volume_create", "Create a new volume"),
@@ -171,7 +179,7 @@ VERBS: Verbs = {
     "version": ("system.system", "version", "Display the pypod version information"),
     "view": ("namespaces.view", "view", "Show a live view of a pod in a browser"),
 }
-del VERBS["list"], VERBS["ls"]
+del VERBS["list"], VERBS["ls"], VERBS["prune"]
 HEALTHCHECK_VERBS: Verbs = {
     "run": ("containers.healthcheck", "healthcheck_run", "Run the health check of a container"),
 }

@@ -101,6 +101,16 @@ def used(database: Database) -> set[str]:
     return {name for (name,) in database.read("SELECT DISTINCT volume FROM container_volumes")}
 
 
+def counts(database: Database) -> dict[str, int]:
+    """Return the number of volumes of each container that has any."""
+    return dict(database.read("SELECT container_id, COUNT(*) FROM container_volumes GROUP BY container_id"))
+
+
+def links(database: Database) -> dict[str, int]:
+    """Return the number of containers that use each volume that is used."""
+    return dict(database.read("SELECT volume, COUNT(*) FROM container_volumes GROUP BY volume"))
+
+
 def use(connection: Connection, container_id: str, names: Iterable[str]) -> None:
     """Record that a container uses volumes, in addition to those of its specification."""
     for name in names:

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     Row = TypeVar("Row")
     Test = Callable[[Row], bool]
 
-__all__ = ["combine", "compile_filters", "has_labels", "matcher", "moment_ns", "one_of", "split"]
+__all__ = [
+    "combine",
+    "compile_filters",
+    "compile_prune_filters",
+    "has_labels",
+    "matcher",
+    "moment_ns",
+    "one_of",
+    "split",
+]
 
 # A regular expression of these characters matches only itself: importing re would cost more than the listing.
 _LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/:= ")
@@ -47,6 +56,23 @@ def compile_filters(
             raise InvalidSpec("--filter", f"{name} is an invalid filter")
         tests.append(table[name](values))
     return combine(tests)
+
+
+def compile_prune_filters(entries: Sequence[str]) -> Callable[[Mapping[str, str], int], bool]:
+    """Return the test of prune commands on the labels of an object and its time of creation. Raises InvalidSpec."""
+    filters = split(entries, message="filter input must be in the form of filter=value: {} is invalid")
+    for name in filters:
+        if name not in ("label", "label!", "until"):
+            raise InvalidSpec("--filter", f"{name} is an invalid filter")
+    labels, others = filters.get("label", ()), filters.get("label!", ())
+    until_ns = moment_ns(filters["until"]) if "until" in filters else None
+
+    def test(held: Mapping[str, str], created_ns: int) -> bool:
+        if until_ns is not None and created_ns >= until_ns:
+            return False
+        return has_labels(labels, held) and not any(has_labels([one], held) for one in others)
+
+    return test
 
 
 def combine(tests: Sequence[Test[Row]]) -> Test[Row]:

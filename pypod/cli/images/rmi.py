@@ -171,6 +171,7 @@ def run_image_prune(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod image prune``."""
     from pypod.api.engine import Engine
     from pypod.cli.images.filters import compile_image_filters
+    from pypod.cli.render.asking import agreed
 
     with Engine(root) as engine:
         if not options["force"] and not agreed(_WARNINGS[options["all"]]):
@@ -180,13 +181,3 @@ def run_image_prune(options: Parsed, root: str | None) -> int:
         for identifier in engine.images.prune(all=options["all"], only=test):
             print(identifier)
     return 0
-
-
-def agreed(warning: str) -> bool:
-    """Ask, like podman, whether to continue."""
-    sys.stdout.write(f"{warning}\nAre you sure you want to continue? [y/N] ")
-    sys.stdout.flush()
-    answer = sys.stdin.readline()
-    if not answer:
-        raise InvalidSpec("--force", "EOF")
-    return answer[:1].lower() == "y"

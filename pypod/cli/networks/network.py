@@ -203,8 +203,8 @@ def _code(failures: Sequence[PypodError]) -> int:
 def run_network_prune(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod network prune``."""
     from pypod.api.engine import Engine
-    from pypod.cli.images.rmi import agreed
     from pypod.cli.networks.filters import compile_prune_filters
+    from pypod.cli.render.asking import agreed
 
     test = compile_prune_filters(options["filter"])
     if not options["force"] and not agreed(_WARNING):

@@ -58,6 +58,16 @@ def chosen_name(names: Sequence[Reference]) -> Reference:
             return names[int(answer) - 1]
 
 
+def agreed(warning: str) -> bool:
+    """Ask, like podman, whether to continue. Raises InvalidSpec at end of file."""
+    sys.stdout.write(f"{warning}\nAre you sure you want to continue? [y/N] ")
+    sys.stdout.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        raise InvalidSpec("--force", "EOF")
+    return answer[:1].lower() == "y"
+
+
 def is_somebody_there() -> bool:
     """Return whether a prompt can be seen and answered: as in podman, stdin and stdout are terminals."""
     return os.isatty(0) and os.isatty(1)

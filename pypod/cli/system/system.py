@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags.parser import Command, Flag
+from pypod.errors import Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ MIGRATE = Command(
     description="Ends the user's session: after a change of /etc/subuid or /etc/subgid, the next start creates a new "
     "session\n  with the IDs that are valid then. All running containers are stopped. Root has no session.",
     synopsis="[options]",
+    flags=(Flag(name="new-runtime", help="Specify a new runtime for all containers"),),
     examples=("pypod system migrate",),
     max_args=0,
 )
@@ -124,7 +126,8 @@ def run_migrate(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod system migrate``."""
     from pypod.api.engine import Engine
 
-    del options
+    if options["new-runtime"]:
+        raise Unsupported("--new-runtime", "containers cannot be moved to another runtime: pypod has its own only")
     with Engine(root) as engine:
         if engine.rootless:
             for container in engine.containers.list():

@@ -99,9 +99,14 @@ def writable_bytes(context: Context, directory: str) -> int:
         return inside.call(context, writable_bytes, directory)
     if os.path.isdir(copy_in(directory)):
         return _copied_bytes(context, os.path.basename(directory))
+    return tree_bytes(f"{directory}/upper")
+
+
+def tree_bytes(directory: str) -> int:
+    """Return the bytes of the files in a directory, 0 if there is none: hard links count once, holes in full."""
     total = 0
     seen: set[tuple[int, int]] = set()
-    waiting = [f"{directory}/upper"]
+    waiting = [directory]
     while waiting:
         try:
             with os.scandir(waiting.pop()) as entries:

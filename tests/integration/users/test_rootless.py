@@ -106,6 +106,21 @@ class TestSession:
         )
         assert with_image.python_code(code) == "1 5 6 ('sleep', '100') True\nTrue True\n"
 
+    def test_the_usage_counts_files_of_other_ids_and_reset_removes_them(self, user: User) -> None:
+        code = (
+            "import os, tempfile, pypod\n"
+            "root = tempfile.mkdtemp(dir=os.path.expanduser('~'))\n"
+            "engine = pypod.Engine(root)\n"
+            "words = ['/bin/sh', '-c', 'mkdir -m 700 /d; echo hello > /d/f; chown -R 5 /d; exec /bin/sleep 100']\n"
+            "container = engine.containers.run(words, rootfs='/usr', name='c')\n"
+            "engine.volumes.create('v')\n"
+            "while engine.disk_usage().containers[0].size_bytes != 6: pass\n"
+            "pid = container.state().pid\n"
+            "engine.reset()\n"
+            "print(os.path.exists(root), os.path.exists(f'/proc/{pid}'))\n"
+        )
+        assert user.python_code(code) == "False False\n"
+
     def test_a_caller_with_threads_stays_where_it_is(self, with_image: User) -> None:
         """The namespaces of every thread are unchanged, and each has run a container."""
         code = (

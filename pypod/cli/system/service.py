@@ -1,0 +1,58 @@
+"""system service, connection and renumber: what podman has for its service and its locks."""
+
+from __future__ import annotations
+
+from pypod.cli.flags.parser import Command, Flag
+from pypod.errors import Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pypod.cli.flags.parser import Parsed
+
+_HINT = "run pypod where its containers are, or use the library in a Python program"
+SYSTEM_SERVICE = Command(
+    path="pypod system service",
+    summary="Run API service",
+    description="Not available: pypod has no API service.",
+    synopsis="[options] [URI]",
+    flags=(
+        Flag(name="cors", help="Set CORS Headers"),
+        Flag(
+            name="time",
+            short="t",
+            kind="uint",
+            default=5,
+            help="Time until the service session expires in seconds.  Use 0 to disable the timeout",
+        ),
+    ),
+    max_args=1,
+)
+SYSTEM_CONNECTION = Command(
+    path="pypod system connection",
+    summary="Manage remote API service destinations",
+    description="Not available: pypod has no remote client.",
+    synopsis="COMMAND [ARG...]",
+    interspersed=False,
+)
+SYSTEM_RENUMBER = Command(
+    path="pypod system renumber",
+    summary="Migrate lock numbers",
+    description="Does nothing: the locks of pypod are files without numbers, and their number is not limited.",
+    examples=("pypod system renumber",),
+    max_args=0,
+)
+
+
+def run_system_service(_options: Parsed, _root: str | None) -> int:
+    """Carry out ``pypod system service``. Raises Unsupported."""
+    raise Unsupported("system service", "pypod has no API service", hint=_HINT)
+
+
+def run_system_connection(_options: Parsed, _root: str | None) -> int:
+    """Carry out ``pypod system connection``. Raises Unsupported."""
+    raise Unsupported("system connection", "pypod has no remote client and no connections", hint=_HINT)
+
+
+def run_system_renumber(_options: Parsed, _root: str | None) -> int:
+    """Carry out ``pypod system renumber``."""
+    return 0
