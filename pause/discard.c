@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -14,6 +15,14 @@
 #include <unistd.h>
 
 enum { DEEPEST = 200 };
+
+/* Into a directory, but not into what is mounted there: that belongs to somebody else, whatever its device. */
+static int enter(int directory, const char *name)
+{
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_NO_XDEV };
+
+	return syscall(SYS_openat2, directory, name, &how, sizeof how);
+}
 
 /* By descriptor and without following links: the tree belongs to a container. Each level takes one of our descriptors,
  * and a container may have created thousands: what is too deep is moved to the top, which is then emptied again. It
@@ -39,7 +48,7 @@ static void empty(int directory, int top, int depth, uint64_t *name_above)
 			*name_above += renameat(directory, name, top, above) == 0;
 			continue;
 		}
-		int below = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int below = enter(directory, name);
 		if (below >= 0)
 			empty(below, top, depth + 1, name_above);
 		unlinkat(directory, name, AT_REMOVEDIR);

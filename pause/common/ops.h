@@ -42,7 +42,7 @@
 	X(30, domainname, "s")            /* NAME */ \
 	X(31, netlink, "snbn*")           /* WORDS FAMILY MESSAGES [OFFSET...]: sent by the process, the index of the interface that WORDS begins with at each offset */ \
 	X(40, propagation, "n")           /* PROPAGATION: set on every mount of the new mount namespace */ \
-	X(41, capture, "nnns")            /* SLOT PID START_TIME PATH: clone a mount of another mount namespace */ \
+	X(41, capture, "nnnsn")           /* SLOT PID START_TIME PATH RECURSIVE: clone a mount of another mount namespace */ \
 	X(42, open_tree, "nsn")           /* SLOT PATH RECURSIVE: clone a mount of this mount namespace */ \
 	X(43, root, "sssns")              /* TYPE SOURCE TARGET MOUNT_FLAGS DATA: mount the future / */ \
 	X(44, mount, "sssns*")            /* TYPE SOURCE TARGET ATTRIBUTES [OPTION...] */ \
@@ -90,7 +90,10 @@
 	X(87, descriptors, "n+")          /* NUMBER...: the process gets descriptors of the caller, with these numbers */ \
 	X(88, pid_file, "s")              /* PATH: the pid of the process */ \
 	X(89, supervisor_pid_file, "s")   /* PATH: the pid of the supervisor */ \
-	X(90, timeout, "n")               /* SECONDS: the monitor kills the process after that */
+	X(90, timeout, "n")               /* SECONDS: the monitor kills the process after that */ \
+	X(97, open_subtree, "nssn")       /* SLOT PATH SUBPATH RECURSIVE: as open_tree, for a path inside of PATH, out of which no link leads */ \
+	X(98, open_overlay, "nsss")       /* SLOT DIRECTORY SUBPATH OPTIONS: an overlay that is not mounted anywhere; DIRECTORY is used to make it */ \
+	X(99, give_tree, "nsnss")         /* SLOT USER RECURSIVE UID_MAP GID_MAP: give a tree to a user of the container; the maps are empty in its own user namespace */
 
 enum operation {
 #define X(number, name, arguments) OP_##name = number,

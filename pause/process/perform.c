@@ -64,6 +64,9 @@ static void perform_one(struct process *process, const struct record *record)
 
 	case OP_capture: capture(process, record); break;
 	case OP_open_tree: take_tree(process, record); break;
+	case OP_open_subtree: take_subtree(process, record); break;
+	case OP_open_overlay: take_overlay(process, record); break;
+	case OP_give_tree: give_to_user(process, record); break;
 	case OP_open_file: take_file(process, record); break;
 	case OP_secret: place_secret(process, record); break;
 	case OP_bind:

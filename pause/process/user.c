@@ -4,6 +4,7 @@
 #include "process/user.h"
 #include "common/retry.h"
 #include "process/passwd.h"
+#include "root/copy.h"
 #include "root/mounts.h"
 #include "root/resolve.h"
 
@@ -111,6 +112,47 @@ void find_process_user(struct process *process, const struct record *record)
 		    errno != EPERM && errno != EROFS && errno != EINVAL)
 			fail(process, "fchown");
 	}
+}
+
+/* The id outside of a user namespace, by the lines of its map; 0 and -1 when it is not mapped. */
+static int outside(const char *map, uint32_t id, uint32_t *found)
+{
+	unsigned inside, out, count;
+	int length;
+
+	*found = id;
+	if (!*map)
+		return 0;
+	for (; sscanf(map, "%u %u %u\n%n", &inside, &out, &count, &length) == 3; map += length)
+		if (id >= inside && id - inside < count) {
+			*found = out + (id - inside);
+			return 0;
+		}
+	return -1;
+}
+
+void give_to_user(struct process *process, const struct record *record)
+{
+	char *wanted = strdup(text(record, 1)), *group_wanted = wanted, *user_wanted;
+	char *passwd = content_of(process, "/etc/passwd");
+	struct account account;
+	uint32_t uid, gid;
+
+	if (!wanted)
+		fail(process, "strdup");
+	user_wanted = strsep(&group_wanted, ":");
+	if (find_user(passwd, *user_wanted ? user_wanted : "0", &account) < 0)
+		return; /* the operation `user` reports it */
+	if (group_wanted) {
+		char *group = content_of(process, "/etc/group");
+		if (find_group(group, group_wanted, &account.gid) < 0)
+			return;
+		free(group);
+	}
+	if (outside(text(record, 3), account.uid, &uid) == 0 && outside(text(record, 4), account.gid, &gid) == 0)
+		give(process, process->slots[number(record, 0) % process->plan->count], uid, gid, number(record, 2));
+	free(passwd);
+	free(wanted);
 }
 
 static void write_all(const struct process *process, int fd, const char *content, size_t size)

@@ -5,6 +5,8 @@
 #include "common/process.h"
 
 /* Operation: look up a user, set the supplementary groups, store uid, gid and home. */
+/* Operation: give a tree in a slot to a user of the container. */
+void give_to_user(struct process *process, const struct record *record);
 void find_process_user(struct process *process, const struct record *record);
 /* Operation: add entries for ids that the root's passwd and group files lack. */
 void add_account(struct process *process, const struct record *record);

@@ -1,4 +1,5 @@
-/* Copies the content of a directory into a new file system on top of it (podman's tmpcopyup). By descriptor and without
+/* Copies the content of a directory into a new file system on top of it (podman's tmpcopyup), and changes the owners of
+ * a volume's files (podman's option U). By descriptor and without
  * following links: the tree belongs to a container. Devices, sockets and extended attributes are not copied, nor is
  * anything deleted meanwhile: the tree may be the host's, in use by others. */
 #define _GNU_SOURCE
@@ -17,7 +18,8 @@ static void take_over(const struct process *process, int fd, const struct stat *
 {
 	const struct timespec times[2] = { st->st_atim, st->st_mtim };
 
-	if (fchown(fd, st->st_uid, st->st_gid) < 0)
+	/* EINVAL: the user namespace does not have the owner, as of a root directory that is not mapped to it */
+	if (fchown(fd, st->st_uid, st->st_gid) < 0 && errno != EINVAL)
 		fail(process, "fchown");
 	if (fchmod(fd, st->st_mode & 07777) < 0) /* after fchown, which clears setuid */
 		fail(process, "fchmod");
@@ -54,8 +56,10 @@ static void copy_link(const struct process *process, int from, int to, const cha
 	if (length < 0)
 		fail(process, "readlinkat");
 	text[length] = '\0';
-	if (symlinkat(text, to, name) < 0 || fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (symlinkat(text, to, name) < 0)
 		fail(process, "symlinkat");
+	if (fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != EINVAL)
+		fail(process, "fchownat");
 }
 
 static int open_below(const struct process *process, int directory, const char *name)
@@ -125,4 +129,45 @@ void copy_owner_and_mode(const struct process *process, int from, int to)
 	if (fstat(from, &st) < 0)
 		fail(process, "fstat");
 	take_over(process, to, &st);
+}
+
+static void give_entry(const struct process *process, int parent, const char *name, uid_t uid, gid_t gid)
+{
+	struct stat st;
+
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno == ENOENT)
+			return;
+		fail(process, "fstatat");
+	}
+	if (S_ISDIR(st.st_mode)) {
+		int fd = open_below(process, parent, name);
+		give(process, fd, uid, gid, true);
+		close(fd);
+	} else if ((st.st_uid != uid || st.st_gid != gid) && fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 &&
+		   errno != ENOENT) {
+		fail(process, "fchownat");
+	}
+}
+
+void give(const struct process *process, int fd, uid_t uid, gid_t gid, bool recursive)
+{
+	struct stat st;
+	struct dirent *entry;
+
+	if (fstat(fd, &st) < 0)
+		fail(process, "fstat");
+	if ((st.st_uid != uid || st.st_gid != gid) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		fail(process, "fchownat");
+	if (!recursive || !S_ISDIR(st.st_mode))
+		return;
+	DIR *entries = fdopendir(open_below(process, fd, "."));
+	if (!entries)
+		fail(process, "fdopendir");
+	while ((errno = 0, entry = readdir(entries)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			give_entry(process, fd, entry->d_name, uid, gid);
+	if (errno)
+		fail(process, "readdir");
+	closedir(entries);
 }

@@ -10,8 +10,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -41,7 +43,8 @@ void capture(struct process *process, const struct record *record)
 		fail(process, "open");
 	if (setns(there, CLONE_NEWNS) < 0)
 		fail(process, "setns");
-	keep(process, number(record, 0), open_tree_at(AT_FDCWD, text(record, 3), 0), "open_tree");
+	unsigned flags = number(record, 4) ? RECURSIVE : 0;
+	keep(process, number(record, 0), open_tree_at(AT_FDCWD, text(record, 3), flags), "open_tree");
 	/* setns moves us to the namespace's own root: a caller in a chroot must get back into it */
 	if (setns(home, CLONE_NEWNS) < 0)
 		fail(process, "setns");
@@ -68,6 +71,52 @@ void take_file(struct process *process, const struct record *record)
 		fail(process, "open");
 	}
 	keep(process, number(record, 0), fd, "open");
+}
+
+/* Clone the mount of a path inside `directory`, or of that itself. A volume's links and the container that writes to it
+ * meanwhile cannot lead out. */
+static int clone_inside(const struct process *process, int directory, const char *subpath, unsigned flags)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	int fd = -1;
+
+	if (!*subpath)
+		return open_tree_at(directory, "", EMPTY_PATH | flags);
+	for (int try = 0; try < 1000; try++)
+		if ((fd = syscall(SYS_openat2, directory, subpath, &how, sizeof how)) >= 0 || errno != EAGAIN)
+			break;
+	if (fd < 0)
+		fail(process, "openat2");
+	int tree = open_tree_at(fd, "", EMPTY_PATH | flags);
+	close(fd);
+	return tree;
+}
+
+void take_subtree(struct process *process, const struct record *record)
+{
+	int directory = open(text(record, 1), O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (directory < 0)
+		fail(process, "open");
+	unsigned flags = number(record, 3) ? RECURSIVE : 0;
+	keep(process, number(record, 0), clone_inside(process, directory, text(record, 2), flags), "open_tree");
+	close(directory);
+}
+
+/* The old mount(2), as for the root: fsconfig(2) takes only 256 bytes of layers. It needs a place, for a moment. */
+void take_overlay(struct process *process, const struct record *record)
+{
+	const char *place = text(record, 1);
+
+	if (mount("overlay", place, "overlay", 0, text(record, 3)) < 0)
+		fail(process, "mount");
+	int directory = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		fail(process, "open");
+	keep(process, number(record, 0), clone_inside(process, directory, text(record, 2), 0), "open_tree");
+	close(directory);
+	if (umount2(place, MNT_DETACH) < 0)
+		fail(process, "umount2");
 }
 
 int make_mount(const struct process *process, const char *type, const char *source, const struct argument *options,

@@ -11,6 +11,8 @@ int make_mount(const struct process *process, const char *type, const char *sour
 /* Operations: take mounts and files of the host into slots, */
 void capture(struct process *process, const struct record *record);
 void take_tree(struct process *process, const struct record *record);
+void take_subtree(struct process *process, const struct record *record);
+void take_overlay(struct process *process, const struct record *record);
 void take_file(struct process *process, const struct record *record);
 /* and mount onto paths of the new root. */
 void bind_tree(struct process *process, const struct record *record);

@@ -91,6 +91,10 @@ class Creation:
                 from pypod.engine.storage.sources import require_sources
 
                 require_sources(spec.mounts)
+                if any(mount.type == "image" for mount in spec.mounts):
+                    from pypod.engine.lifecycle.special_mounts import require_images
+
+                    require_images(self._engine, spec.mounts)
             if spec.limits is not None:
                 settings_of(self._engine, spec.limits)  # raises for unsupported limits before the container exists
 

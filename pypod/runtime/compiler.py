@@ -25,7 +25,17 @@ from pypod.runtime.oci_process import (
     KEEP_GROUPS_ANNOTATION,
     PASSWD_ANNOTATION,
 )
-from pypod.runtime.ops import MOUNT_ATTRIBUTES, MS_BIND, MS_PRIVATE, MS_REC, MS_SLAVE, Op, Plan
+from pypod.runtime.ops import (
+    MOUNT_ATTRIBUTES,
+    MS_BIND,
+    MS_PRIVATE,
+    MS_REC,
+    MS_SHARED,
+    MS_SLAVE,
+    MS_UNBINDABLE,
+    Op,
+    Plan,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +45,12 @@ if TYPE_CHECKING:
 
 # Joined or created in the child; pid and user count before the clone, mnt and cgroup have operations of their own.
 _IN_CHILD = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
-_PROPAGATIONS = {"private": MS_PRIVATE, "rprivate": MS_PRIVATE, "slave": MS_SLAVE, "rslave": MS_SLAVE}
+_PROPAGATIONS = {
+    **dict.fromkeys(("private", "rprivate"), MS_PRIVATE),
+    **dict.fromkeys(("slave", "rslave"), MS_SLAVE),
+    **dict.fromkeys(("shared", "rshared"), MS_SHARED),
+    **dict.fromkeys(("unbindable", "runbindable"), MS_UNBINDABLE),
+}
 _CHARACTER = 0o020000  # S_IFCHR of inode(7)
 _TYPES = {"c": _CHARACTER, "u": _CHARACTER, "b": 0o060000}
 _DEVICES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
@@ -48,6 +63,8 @@ _LINKS = (
     ("pts/ptmx", "/dev/ptmx"),
 )
 _PERSONALITIES = {"LINUX": 0, "LINUX32": 8}  # PER_LINUX and PER_LINUX32 of personality(2)
+_NO_MAPS = ("", "")
+_OPENED = ("bind", "overlay")
 WHOLE_MAPS = (f"0 0 {ALL_IDS}\n", f"0 0 {ALL_IDS}\n")
 
 
@@ -84,7 +101,9 @@ class Surroundings(Value):
     """What a plan needs beyond the OCI configuration, which has no field for it.
 
     ``seccomp`` is the program compiled from ``linux.seccomp``, once, and cached. ``filled`` says of a target whether
-    its volume gets a copy of the root's content there, and owner and mode of that directory. ``maps`` are the user and
+    its volume gets a copy of the root's content there, and owner and mode of that directory. ``taken`` has the
+    operation, without its slot, that opens a target's source in an unusual way, ``given`` the targets that are given to
+    the container's user, and whether that goes for everything in them. ``maps`` are the user and
     group id maps of a user namespace, ``ids`` its root and ``ids_outside`` the same ids in the parent namespace. Files
     in the directories ``mapped`` have its ids on disk, too. ``keep_groups``: the parent namespace does not allow
     changes of the supplementary groups. ``secrets`` have the host path of each one's content.
@@ -100,6 +119,8 @@ class Surroundings(Value):
     seccomp_flags: int = 0
     create_cwd: bool = False
     filled: dict[str, tuple[bool, bool]] = {}  # noqa: RUF012
+    taken: dict[str, tuple[str, tuple[str | int, ...]]] = {}  # noqa: RUF012
+    given: dict[str, bool] = {}  # noqa: RUF012
     keyring: str = ""
     network: tuple[Op, ...] = ()
     maps: tuple[str, str] = WHOLE_MAPS
@@ -153,6 +174,7 @@ def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> lis
         _propagation(config),
         *_root(config, around),
         *around.root.serving,
+        *_given(config, around, _NO_MAPS),
     ]
 
 
@@ -179,6 +201,7 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
         # overlayfs creates its work directory with the ids of the mounter: they must be mapped
         *([Op("own_ids", *around.ids_outside, alone)] if around.mapped else []),
         *_root(config, around),
+        *(() if around.root.serving else _given(config, around, around.maps)),
         Op("hold_root"),
         *user,
         Op("clone", _flags(kinds), ""),
@@ -190,6 +213,8 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
         _propagation(config),
         Op("place_root"),
         *around.root.serving,
+        # a program serves the root only from here on: then those ids must do that the namespace has
+        *(_given(config, around, _NO_MAPS) if around.root.serving else ()),
     ]
 
 
@@ -253,10 +278,21 @@ def _root(config: dict[str, Any], around: Surroundings) -> list[Op]:
     ops: list[Op] = []
     # Everything of the host is opened before the container's file systems are mounted: their paths cannot interfere.
     if around.shm_of:
-        ops.append(Op("capture", 0, around.shm_of.pid, around.shm_of.start_time, "/dev/shm"))
+        ops.append(Op("capture", 0, around.shm_of.pid, around.shm_of.start_time, "/dev/shm", 0))
     for slot, mount in enumerate(_binds(config), 1):
-        ops.append(Op("open_tree", slot, mount["source"], int("rbind" in mount["options"])))
+        taken = around.taken.get(mount["destination"])
+        recursive = int("rbind" in mount["options"])
+        ops.append(Op(taken[0], slot, *taken[1]) if taken else Op("open_tree", slot, mount["source"], recursive))
     return [*ops, *(around.root.mounting or bound(config["root"]["path"], around.target))]
+
+
+def _given(config: dict[str, Any], around: Surroundings, maps: tuple[str, str]) -> list[Op]:
+    """Return the operations that give mounts to the container's user, once its root can be read."""
+    if not around.given:
+        return []
+    slots = {mount["destination"]: slot for slot, mount in enumerate(_binds(config), 1)}
+    user = _user(config["process"])
+    return [Op("give_tree", slots[target], user, int(recursive), *maps) for target, recursive in around.given.items()]
 
 
 def bound(path: str, target: str) -> tuple[Op, ...]:
@@ -265,7 +301,8 @@ def bound(path: str, target: str) -> tuple[Op, ...]:
 
 
 def _binds(config: dict[str, Any]) -> list[dict[str, Any]]:
-    return [mount for mount in config.get("mounts", ()) if mount["type"] == "bind"]
+    """Return the mounts whose source is opened first; an overlay is not made on its target."""
+    return [mount for mount in config.get("mounts", ()) if mount["type"] in _OPENED]
 
 
 def opened(config: dict[str, Any], around: Surroundings) -> list[Op]:
@@ -292,7 +329,7 @@ def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
     for mount in config["mounts"]:
         words, target = mount["options"], mount["destination"]
         attributes = sum(MOUNT_ATTRIBUTES.get(word, 0) for word in words)
-        if mount["type"] == "bind":
+        if mount["type"] in _OPENED:
             propagation = sum(_PROPAGATIONS.get(word, 0) for word in words)
             placing = (slots[target], target, attributes, propagation, int("rbind" in words))
             fill = around.filled.get(target)

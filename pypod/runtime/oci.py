@@ -10,7 +10,7 @@ from __future__ import annotations
 from pypod.kernel.abi import NAMESPACES
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.container import ContainerSpec, Ulimit
-from pypod.model.mount import plain_path
+from pypod.model.mount import BIND, DEVPTS, IMAGE, VOLUME, plain_path
 from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
 from pypod.runtime.oci_process import (
@@ -244,12 +244,18 @@ def _asked_mount(mount: Any) -> dict[str, Any]:
         ("noexec", mount.no_exec),
     )
     options = [name for name, given in flags if given]
-    if mount.type in ("bind", "volume"):
+    if mount.type == IMAGE and "nodev" not in options:
+        options.append("nodev")  # what an image contains must not lead to the host's devices, as in a root
+    if mount.type == IMAGE or mount.overlay:
+        return _mount(plain_path(mount.target), "overlay", "overlay", [*options, *mount.options])
+    if mount.type in (BIND, VOLUME):
         options += ["rbind" if mount.recursive else "bind", mount.propagation]
         return _mount(plain_path(mount.target), "bind", mount.source, options)
+    if mount.type == DEVPTS:
+        return _mount(plain_path(mount.target), DEVPTS, DEVPTS, [*options, "newinstance", *mount.options])
     if mount.copy_up:
         options.append("tmpcopyup")
-    return _mount(plain_path(mount.target), mount.type, mount.source or "tmpfs", [*options, *mount.options])
+    return _mount(plain_path(mount.target), mount.type, mount.source or mount.type, [*options, *mount.options])
 
 
 def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:

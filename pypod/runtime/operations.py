@@ -92,8 +92,8 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
     ),
     "capture": (
         41,
-        "nnns",
-        "SLOT PID START_TIME PATH",
+        "nnnsn",
+        "SLOT PID START_TIME PATH RECURSIVE",
         "take mount {PATH} out of the mount namespace of process {PID}, as number {SLOT}",
         "open_tree(2)",
     ),
@@ -247,6 +247,27 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
     "pid_file": (88, "s", "PATH", "write its pid into {PATH}", "write(2)"),
     "supervisor_pid_file": (89, "s", "PATH", "write the pid of its monitor into {PATH}", "write(2)"),
     "timeout": (90, "n", "SECONDS", "kill it after {SECONDS} s", "poll(2)"),
+    "open_subtree": (
+        97,
+        "nssn",
+        "SLOT PATH SUBPATH RECURSIVE",
+        "take {SUBPATH} in {PATH} from the host, as number {SLOT}",
+        "openat2(2)",
+    ),
+    "open_overlay": (
+        98,
+        "nsss",
+        "SLOT DIRECTORY SUBPATH OPTIONS",
+        "make an overlay with {OPTIONS}, as number {SLOT}",
+        "mount(2)",
+    ),
+    "give_tree": (
+        99,
+        "nsnss",
+        "SLOT USER RECURSIVE UID_MAP GID_MAP",
+        "give number {SLOT} to user {USER}",
+        "chown(2)",
+    ),
 }
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Argument = str | int | bytes
 
 MOUNT_ATTRIBUTES = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "noatime": 16, "strictatime": 32}
-MS_REC, MS_BIND, MS_PRIVATE, MS_SLAVE = 0x4000, 0x1000, 1 << 18, 1 << 19
+MS_REC, MS_BIND, MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED = 0x4000, 0x1000, 1 << 17, 1 << 18, 1 << 19, 1 << 20
 
 
 class Op:
@@ -153,7 +153,8 @@ def _attributes(argument: Argument) -> str:
 
 
 def _propagation(argument: Argument) -> str:
-    return "private" if int(argument) & MS_PRIVATE else "slave"
+    names = {MS_PRIVATE: "private", MS_SHARED: "shared", MS_UNBINDABLE: "unbindable"}
+    return next((name for bit, name in names.items() if int(argument) & bit), "slave")
 
 
 def _resource(argument: Argument) -> str:

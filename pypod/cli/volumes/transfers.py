@@ -6,12 +6,14 @@ import os
 import sys
 
 from pypod.cli.flags.parser import Command, Flag
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, NoSuchVolume
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from pypod.api.engine import Engine
+    from pypod.api.volume import Volume
     from pypod.cli.flags.parser import Parsed
 
 VOLUME_EXPORT = Command(
@@ -51,7 +53,7 @@ def run_volume_export(options: Parsed, root: str | None) -> int:
     if path == "/dev/stdout" and sys.stdout.isatty():
         raise InvalidSpec("--output", "refusing to export to terminal. Use -o flag or redirect")
     with Engine(root) as engine:
-        volume = engine.volumes.get(options.positionals[0])
+        volume = _named(engine, options.positionals[0])
         try:
             with _opened(path) as file:
                 for piece in volume.export():
@@ -61,6 +63,14 @@ def run_volume_export(options: Parsed, root: str | None) -> int:
                 raise
             raise InvalidSpec("--output", f"write {path}: {error.strerror}") from error
     return 0
+
+
+def _named(engine: Engine, name: str) -> Volume:
+    try:
+        return engine.volumes.get(name)
+    except NoSuchVolume as error:
+        error.message = f"no such volume {name}"  # podman's words here
+        raise
 
 
 def _opened(path: str) -> BinaryIO:
@@ -80,7 +90,7 @@ def run_volume_import(options: Parsed, root: str | None) -> int:
 
     name, path = options.positionals
     with Engine(root) as engine:
-        volume = engine.volumes.get(name)
+        volume = _named(engine, name)
         if path == "-":
             with open(0, "rb", closefd=False) as file:
                 volume.import_(file)

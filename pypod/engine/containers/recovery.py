@@ -47,6 +47,7 @@ def bring_back(context: Context) -> list[str]:
     )
     try:
         with Boundary("bring records back"):
+            context.database.read("SELECT 1")  # creates the tables of a new database
             for one in lost(context):
                 done += _bring_back(context, one.kept) if one.kept else [_end(context, one)]
     finally:

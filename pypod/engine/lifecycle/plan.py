@@ -13,7 +13,7 @@ from pypod.engine.session import id_maps, session
 from pypod.engine.storage import overlay
 from pypod.kernel import idmap, programs
 from pypod.kernel.programs import path as program_path
-from pypod.model.mount import VOLUME
+from pypod.model.mount import IMAGE, VOLUME
 from pypod.model.namespace import HOST, OWN_IDS, POD
 from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
 from pypod.runtime.oci import Places, runtime_spec
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pypod.engine.lifecycle.start import Start
     from pypod.engine.networks.attachments import Attachment
     from pypod.model.container import ContainerSpec
+    from pypod.model.mount import Mount
     from pypod.model.secret import SecretUse
     from pypod.runtime.compiler import Root
     from pypod.runtime.ops import Plan
@@ -72,12 +73,20 @@ def configuration(start: Start) -> dict[str, Any]:
 
 
 def _sourced(start: Start) -> ContainerSpec:
-    """Return the specification with the places of its volumes on the host as their sources."""
-    spec, volumes = start.spec, start.volumes
-    if volumes is None:
+    """Return the specification with the places on the host of what it mounts as the sources."""
+    spec = start.spec
+    if start.volumes is None and start.special is None:
         return spec
-    mounts = (one.replace(source=volumes.place(one), options=()) if one.type == VOLUME else one for one in spec.mounts)
-    return spec.replace(mounts=tuple(mounts))
+    return spec.replace(mounts=tuple(_placed(start, mount) for mount in spec.mounts))
+
+
+def _placed(start: Start, mount: Mount) -> Mount:
+    if start.special is not None and (mount.type == IMAGE or mount.overlay):
+        return mount.replace(options=tuple(start.special.overlay(mount)))
+    if start.volumes is None or mount.type != VOLUME:
+        return mount
+    place = start.volumes.place(mount)
+    return mount.replace(source=f"{place}/{mount.subpath}" if mount.subpath else place, options=())
 
 
 def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
@@ -128,13 +137,21 @@ def _surroundings(start: Start, root: Root, tracked: str, attached: tuple[Attach
         seccomp_flags=flags,
         create_cwd=spec.create_working_directory,
         filled=start.volumes.filled() if start.volumes else {},
+        taken={
+            **(start.volumes.taken() if start.volumes else {}),
+            **(start.special.taken() if start.special else {}),
+        },
+        given={
+            **(start.volumes.given() if start.volumes else {}),
+            **(start.special.given() if start.special else {}),
+        },
         keyring=f"_ses.{record.id}",
         network=network_ops.inside_ops(context, spec, attached),
         copies="" if spec.overlay else start.directory,
         maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
         ids=ids,
         ids_outside=(idmap.outside(maps[0], ids[0]), idmap.outside(maps[1], ids[1])) if maps else ids,
-        mapped=_mapped(context, spec, maps),
+        mapped=(*_mapped(context, spec, maps), *(start.special.mapped() if start.special else ())),
         keep_groups=start.session is not None and start.session.has_one_id,
         secrets=_secrets(context, spec),
     )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from pypod.engine.core.context import Context
+    from pypod.engine.lifecycle.special_mounts import SpecialMounts
     from pypod.engine.lifecycle.steps import Step
     from pypod.engine.networks.attachments import Attachment
     from pypod.engine.session.id_maps import Maps
@@ -72,7 +73,8 @@ class Start(Value):
 
     ``maps`` are those of the user namespace that it creates or joins, None for the surrounding one; ``mapped`` is the
     specification with the layers whose owners are mapped accordingly. ``driver`` provides its root file system, which
-    gets the owner and mode of ``root``. ``volumes`` are those that it mounts, if any. ``joins`` are the namespaces that
+    gets the owner and mode of ``root``. ``volumes`` are those that it mounts, ``special`` its
+    mounts that need more than a bind. ``joins`` are the namespaces that
     it enters, ``shm_of`` is the process whose /dev/shm it shares. ``attended``: the caller waits for its end and
     removes it, if it is to be removed.
     """
@@ -90,6 +92,7 @@ class Start(Value):
     root: os.stat_result
     driver: Driver | None
     volumes: Volumes | None
+    special: SpecialMounts | None
     group: groups.Group
     joins: tuple[Join, ...]
     shm_of: Process | None
@@ -125,6 +128,7 @@ class Start(Value):
             from pypod.engine.storage import secrets
 
             secrets.require_content(context, spec)
+        volumes = _volumes(context, spec, maps)
         joins, infra = joining.joins(context, spec, pod, infra)
         return cls(
             context=context,
@@ -139,7 +143,8 @@ class Start(Value):
             mapped=mapped_layers.with_mapped(context, spec, maps),
             root=root,
             driver=driver,
-            volumes=_volumes(context, spec, maps),
+            volumes=volumes,
+            special=_special(context, spec, directory, maps, volumes),
             group=groups.of_container(context, record, spec.limits, pod_spec),
             joins=joins,
             shm_of=joining.shm_of(context, spec, infra),
@@ -170,6 +175,7 @@ class Start(Value):
             *mapped_layers.preparations(context, self.mapped, self.maps),
             *overlay.preparations(context, self.driver, self.mapped, self.directory, self.root, self.maps),
             *(self.volumes.preparations() if self.volumes else ()),
+            *(self.special.preparations() if self.special else ()),
             *user_network.preparations(context, record.id, spec),
             *self._container_env(),
             *files.localtime(self.directory, spec),
@@ -195,6 +201,16 @@ def _volumes(context: Context, spec: ContainerSpec, maps: Maps | None) -> Volume
     from pypod.engine.storage.volumes import Volumes
 
     return Volumes(context, spec, maps)
+
+
+def _special(
+    context: Context, spec: ContainerSpec, directory: str, maps: Maps | None, volumes: Volumes | None
+) -> SpecialMounts | None:
+    if not spec.mounts:
+        return None
+    from pypod.engine.lifecycle.special_mounts import SpecialMounts, is_special
+
+    return SpecialMounts(context, spec, directory, maps, volumes) if any(map(is_special, spec.mounts)) else None
 
 
 def start(context: Context, record: ContainerRecord, caller: Caller | None = None, *, attended: bool = False) -> None:

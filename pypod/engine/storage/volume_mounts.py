@@ -14,18 +14,25 @@ from pypod.engine.core import observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.effects import Effect
 from pypod.engine.core.locks import Lock
+from pypod.engine.session import inside, session
 from pypod.engine.storage import volume_files, volume_options
 from pypod.errors import SystemFailure, Unsupported
+from pypod.kernel.proc import read_text
+from pypod.kernel.programs import installed
 from pypod.store import volumes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterable
     from types import TracebackType
+    from typing import Any
 
     from pypod.engine.core.context import Context
     from pypod.model.volume import VolumeRecord
 
 _DETACH, _NOFOLLOW = 2, 8  # umount(2)
+_MOUNTS_LIMIT = 64  # on top of each other
 
 
 def _is_mount(record: VolumeRecord) -> bool:
@@ -33,15 +40,51 @@ def _is_mount(record: VolumeRecord) -> bool:
 
 
 def require_directory(record: VolumeRecord) -> None:
-    """Raise Unsupported for a volume with a file system: an ordinary user mounts nothing on the host."""
+    """Raise Unsupported for a volume with a file system, which is in an ordinary user's session only."""
     if _is_mount(record):
-        message = f"volume {record.name} has a file system of its own, which only root can mount"
-        raise Unsupported("--opt type", message, hint="use a volume without type, device and o, or run as root")
+        message = f"volume {record.name} has a file system of its own, which is mounted in your session"
+        raise Unsupported("--opt type", message, hint=f"pypod unshare pypod volume export {record.name}")
 
 
-def _require_root(context: Context, record: VolumeRecord) -> None:
-    if context.rootless:
-        require_directory(record)
+def _in_session(context: Context) -> bool:
+    """Return whether file systems are mounted in the mount namespace of a user's session instead of the host's."""
+    return inside.is_needed(context)
+
+
+def _is_mounted(context: Context, path: str) -> bool:
+    """Return whether a file system is mounted on a path; os.path.ismount does not see binds of the same device."""
+    process = "self"
+    if _in_session(context):
+        own = session.of(context)
+        if own is None or own.holder is None:
+            return False
+        process = str(own.holder.pid)
+    points = [line.split(" ")[4] for line in read_text(f"/proc/{process}/mountinfo").splitlines()]
+    real = f"{os.path.realpath(os.path.dirname(path))}/{os.path.basename(path)}"
+    return real.replace("\\", r"\134").replace(" ", r"\040").replace("\n", r"\012") in points
+
+
+def _run(context: Context, *words: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a program where the file systems of volumes are mounted."""
+    import subprocess
+
+    program = installed(words[0]) or f"/bin/{words[0]}"
+    streams: dict[str, Any] = {"capture_output": True, "stdin": subprocess.DEVNULL}
+    if not _in_session(context):
+        return subprocess.run([program, *words[1:]], check=False, **streams)
+    made = session.unshared(context, [program, *words[1:]])
+    variables = dict(made.environment)
+    return subprocess.run(made.arguments, executable=made.program, env=variables, check=False, **streams)
+
+
+def taken(context: Context, record: VolumeRecord) -> tuple[str, tuple[str | int, ...]] | None:
+    """Return the operation, without its slot, that takes a volume's file system out of a user's session."""
+    if not _is_mount(record) or not _in_session(context):
+        return None
+    own = session.of(context)
+    if own is None or own.holder is None:
+        return None
+    return "capture", (own.holder.pid, own.holder.start_time, volume_files.place(context.layout, record), 1)
 
 
 def _asked(context: Context, record: VolumeRecord) -> int:
@@ -63,28 +106,54 @@ def count(context: Context, record: VolumeRecord) -> int:
     return _asked(context, record) + _running(context, record.name)
 
 
-def preparations(context: Context, record: VolumeRecord) -> list[Effect]:
-    """Return what mounts a volume's file system for a container that is about to start."""
-    if not _is_mount(record):
-        return []
-    _require_root(context, record)
-    kind, device, options = volume_options.mount_words(record.option_map())
-    words = f"mount {kind or device} with {options or 'no options'} for volume {record.name}"
-    return [
-        Effect(words, "mount(8)", lambda: attach(context, record), lambda: release(context, record.name)),
-    ]
+class Attachments:
+    """The volumes with file systems of a container that is about to start: mounted, and locked until it runs.
+
+    Otherwise another start, which sees no running container yet, would take them for unused and mount them anew.
+    """
+
+    def __init__(self, context: Context, records: Iterable[VolumeRecord]) -> None:
+        self._context = context
+        self._records = [record for record in records if _is_mount(record)]
+        self._held: dict[str, _Held] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._records)
+
+    def preparations(self) -> list[Effect]:
+        """Return what mounts them."""
+        return [self._mounting(record) for record in self._records]
+
+    def _mounting(self, record: VolumeRecord) -> Effect:
+        kind, device, options = volume_options.mount_words(record.option_map())
+        words = f"mount {kind or device} with {options or 'no options'} for volume {record.name}"
+        return Effect(words, "mount(8)", lambda: self._attach(record), lambda: self._give_up(record))
+
+    def _attach(self, record: VolumeRecord) -> None:
+        held = _Held(self._context, record.name)
+        held.__enter__()
+        self._held[record.name] = held
+        _attach(self._context, record)
+
+    def _give_up(self, record: VolumeRecord) -> None:
+        self.release()
+        release(self._context, record.name)
+
+    def release(self) -> None:
+        """Unlock them."""
+        while self._held:
+            self._held.popitem()[1].__exit__(None, None, None)
 
 
-def attach(context: Context, record: VolumeRecord) -> str:
+def _attach(context: Context, record: VolumeRecord) -> str:
     """Mount a volume's file system unless it is in use already; return where."""
     path = volume_files.place(context.layout, record)
     volume_files.ensure(context, record)
-    with _Held(context, record.name):
-        now = volumes.named(context.database, record.name) or record
-        if os.path.ismount(path) and not count(context, now):
-            _unmount(path)  # its users have ended: a tmpfs begins anew
-        if not os.path.ismount(path):
-            _mount(record, path)
+    now = volumes.named(context.database, record.name) or record
+    if _is_mounted(context, path) and not count(context, now):
+        _unmount(context, path)  # its users have ended: a tmpfs begins anew
+    if not _is_mounted(context, path):
+        _mount(context, record, path)
     return path
 
 
@@ -103,23 +172,19 @@ class _Held:
         self._lock.__exit__(kind, error, trace)
 
 
-def _mount(record: VolumeRecord, path: str) -> None:
+def _mount(context: Context, record: VolumeRecord, path: str) -> None:
     """Run mount(8), which finds file systems and helpers such as mount.nfs. Raises SystemFailure with its words."""
-    import subprocess
-
-    from pypod.kernel.programs import installed
-
     kind, device, options = volume_options.mount_words(record.option_map())
-    program = installed("mount") or "/bin/mount"
-    words = [program, *(["-t", kind] if kind else []), *(["-o", options] if options else []), "--", device, path]
-    done = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    words = [*(["-t", kind] if kind else []), *(["-o", options] if options else []), "--", device, path]
+    done = _run(context, "mount", *words)
     if done.returncode != 0:
         reason = done.stderr.decode("utf-8", "replace").strip() or f"mount exited with {done.returncode}"
         raise SystemFailure("mount", 0, f"mounting volume {record.name}: {reason}")
-    record_owner(record, path)
+    if not _in_session(context):
+        _give_root(record, path)
 
 
-def record_owner(record: VolumeRecord, path: str) -> None:
+def _give_root(record: VolumeRecord, path: str) -> None:
     """Give the root of a file system to the owner that the volume was created with."""
     options = record.option_map()
     if "UID" in options or "GID" in options:
@@ -127,7 +192,10 @@ def record_owner(record: VolumeRecord, path: str) -> None:
             os.chown(path, int(options.get("UID", -1)), int(options.get("GID", -1)), follow_symlinks=False)
 
 
-def _unmount(path: str) -> None:
+def _unmount(context: Context, path: str) -> None:
+    if _in_session(context):
+        _run(context, "umount", "-l", "--", path)
+        return
     from pypod.kernel.syscalls import umount2
 
     umount2(path, _DETACH | _NOFOLLOW)
@@ -140,15 +208,20 @@ def release(context: Context, name: str, but: str = "") -> None:
         return
     path = volume_files.place(context.layout, record)
     with _Held(context, name):
-        if os.path.ismount(path) and not _asked(context, record) and not _running(context, name, but):
-            _unmount(path)
+        if _is_mounted(context, path) and not _asked(context, record) and not _running(context, name, but):
+            _unmount(context, path)
 
 
 def detach(context: Context, record: VolumeRecord) -> None:
-    """Unmount a volume that is being removed."""
+    """Unmount a volume that is being removed. Raises SystemFailure when it stays mounted: its files must not go."""
+    if record.options == "[]":
+        return
     path = volume_files.place(context.layout, record)
-    while os.path.ismount(path):
-        _unmount(path)
+    for _ in range(_MOUNTS_LIMIT):
+        if not _is_mounted(context, path):
+            return
+        _unmount(context, path)
+    raise SystemFailure("umount", 0, f"volume {record.name} is still mounted on {path}")
 
 
 def mount(context: Context, record: VolumeRecord) -> str:
@@ -156,9 +229,8 @@ def mount(context: Context, record: VolumeRecord) -> str:
     if not _is_mount(record):
         volume_files.ensure(context, record)
         return volume_files.place(context.layout, record)
-    _require_root(context, record)
-    with Boundary(f"mount volume {record.name}"):
-        path = attach(context, record)
+    with Boundary(f"mount volume {record.name}"), _Held(context, record.name):
+        path = _attach(context, record)
         _add(context, record, 1)
     return path
 

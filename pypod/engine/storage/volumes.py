@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.engine.session.id_maps import Maps
+    from pypod.engine.storage.volume_mounts import Attachments
     from pypod.model.container import ContainerSpec
     from pypod.model.mount import Mount
 
@@ -74,6 +75,7 @@ class Volumes:
         self._maps = maps
         self._mounts = [mount for mount in spec.mounts if mount.type == VOLUME]
         self._locks: dict[str, Lock] = {}
+        self._attachments: Attachments | None = None
         self._records: dict[str, VolumeRecord] = {}
         self._look()
 
@@ -119,12 +121,12 @@ class Volumes:
         return made
 
     def _mounting(self) -> list[Effect]:
-        found = [record for record in self._records.values() if record.options != "[]"]
-        if not found:
+        if all(record.options == "[]" for record in self._records.values()):
             return []
-        from pypod.engine.storage import volume_mounts
+        from pypod.engine.storage.volume_mounts import Attachments
 
-        return [one for record in found for one in volume_mounts.preparations(self._context, record)]
+        self._attachments = Attachments(self._context, self._records.values())
+        return self._attachments.preparations()
 
     def _lock(self, name: str) -> None:
         lock = Lock(self._context.layout.volume(name))
@@ -137,7 +139,7 @@ class Volumes:
 
     def conclusions(self) -> list[Effect]:
         """Return what records that the volumes have been used, once the container runs."""
-        if not any(self._is_new(name) for name in self._records):
+        if not self._attachments and not any(self._is_new(name) for name in self._records):
             return []
         return [Effect("record that its volumes have been used", "flock(2)", self._conclude)]
 
@@ -149,6 +151,8 @@ class Volumes:
                     volumes.set_used(self._context.database, name, copied=copied)
         finally:
             self._release()
+            if self._attachments is not None:
+                self._attachments.release()
 
     def filled(self) -> dict[str, tuple[bool, bool]]:
         """Return for each target whether the image's content is copied to the volume, and owner and mode."""
@@ -161,6 +165,24 @@ class Volumes:
             if (copies or owned) and record.name not in seen and not mount.subpath and not mount.overlay:
                 found[plain_path(mount.target)] = copies, owned
                 seen.add(record.name)
+        return found
+
+    def given(self) -> dict[str, bool]:
+        """Return the targets of new volumes, which are given to the container's user without what is in them."""
+        return {target: False for target, (_, owned) in self.filled().items() if owned}
+
+    def taken(self) -> dict[str, tuple[str, tuple[str | int, ...]]]:
+        """Return for each target the operation, without its slot, that opens a volume mounted elsewhere."""
+        found = {}
+        for mount in self._mounts:
+            record = self._records[mount.source]
+            if record.options == "[]":
+                continue
+            from pypod.engine.storage import volume_mounts
+
+            taken = volume_mounts.taken(self._context, record)
+            if taken:
+                found[plain_path(mount.target)] = taken
         return found
 
 
