@@ -295,6 +295,25 @@ def _mounts() -> Iterator[tuple[str, Plan]]:
         "volume_of_image",
         _given(mounts=(Mount(**anonymous), Mount(**{**anonymous, "target": "/d", "copy_up": False}))),
     )
+    given = {"given": {"/v": True, "/w": False}, "filled": {"/w": (False, True)}}
+    yield "volumes_given_to_a_user", _given(user="web", volumes=("/v:/v", "/w:/w"), around=given)
+    yield "volumes_given_in_a_user_namespace", _given(user="7:8", volumes=("/v:/v", "/w:/w"), **_own_ids(**given))
+    taken = {
+        "/part": ("open_subtree", ("/storage/volumes/v/_data", "a/b", 1)),
+        "/image": ("open_overlay", (_MERGED, "", "lowerdir=/l:/m")),
+        "/shared": ("capture", (9, 99, "/srv", 1)),
+    }
+    special = (
+        Mount(type="bind", source="/x", target="/part"),
+        Mount(type="image", source="busybox", target="/image", options=("lowerdir=/l:/m",)),
+        Mount(type="bind", source="/srv", target="/shared", propagation="rshared"),
+        Mount(type="bind", source="/srv", target="/alone", propagation="unbindable"),
+    )
+    yield "mounts_taken_in_other_ways", _given(mounts=special, around={"taken": taken})
+    yield (
+        "memory_and_terminals",
+        _given(mounts=(parse_mount("type=ramfs,dst=/r"), parse_mount("type=devpts,dst=/p,uid=5,mode=640"))),
+    )
     yield "tmpfs", _given(tmpfs=("/tmp", "/cache:size=1m,mode=700,ro,noexec", "/run:notmpcopyup,dev,suid"))
     mount = "type=bind,src=/srv,dst=/data,ro,bind-propagation=rslave"
     yield (

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit import plan_cases
 
-TAKEN = ("capture", "open_tree")
+TAKEN = ("capture", "open_tree", "open_subtree", "open_overlay")
 MOUNTED = ("mount", "mount_with_content", "bind", "bind_with_content")
 BINDS = ("bind", "bind_with_content")
 PROTECTED = ("mask", "read_only")
@@ -118,6 +118,18 @@ class TestRoot:
             used = [plan[at][1][0] for at in plan.places(*BINDS)]
             assert len(set(taken)) == len(taken)
             assert sorted(taken) == sorted(used)
+
+    def test_what_is_given_is_given_before_it_is_mounted(self, containers) -> None:
+        """With the root in place, whose passwd file names the user, and out of the container's reach."""
+        given = 0
+        for plan in containers:
+            (root,) = plan.places("root", "root_fuse")
+            for at in plan.places("give_tree"):
+                given += 1
+                (bound,) = [one for one in plan.places(*BINDS) if plan[one][1][0] == plan[at][1][0]]
+                assert root < at < bound
+                assert all(at < other for other in plan.places("hold_root", "own_ids") if plan[at][1][3])
+        assert given == 4
 
     def test_a_directory_is_mounted_before_what_is_in_it(self, containers) -> None:
         for plan in containers:
