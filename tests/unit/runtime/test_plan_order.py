@@ -128,7 +128,7 @@ class TestRoot:
                 given += 1
                 (bound,) = [one for one in plan.places(*BINDS) if plan[one][1][0] == plan[at][1][0]]
                 assert root < at < bound
-                assert all(at < other for other in plan.places("hold_root", "own_ids") if plan[at][1][3])
+                assert all(at < other for other in plan.places("hold_root") if plan[at][1][3])
         assert given == 4
 
     def test_a_directory_is_mounted_before_what_is_in_it(self, containers) -> None:
