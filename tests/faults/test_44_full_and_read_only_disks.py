@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pypod import Engine, LaunchFailed, StoreError, SystemFailure
 from tests.cli.program import Program
 from tests.facts import created_nothing, wait_until
 from tests.images.made import Made, busybox_entries, layer
+from tests.images.tiny import Tiny
 
 pytestmark = pytest.mark.root
 
@@ -109,6 +111,30 @@ class TestFullDisk:
             for container in engine.containers.list(all=True):
                 container.remove()
             assert created_nothing(engine)
+
+    def test_a_load_that_finds_no_room_leaves_nothing(self, small, tmp_path: Path, points) -> None:
+        """Wherever it fails: at a blob, at a layer, at the rows of either, or at those of the image."""
+        files = {f"file{number}": bytes(4096) for number in range(20)}
+        archive = Tiny({"low": bytes(40_000)}, files, name="localhost/it:1").save(tmp_path / "it.tar")
+        failed = 0
+        for free in points(250, 25):  # kB
+            root = small / f"storage-{free}"
+            with Engine(str(root)) as engine:
+                assert engine.images.list() == []
+                fill(small)
+                filler = small / "filler"
+                os.truncate(filler, filler.stat().st_size - free * 1000)
+                try:
+                    engine.images.load(str(archive))
+                except (SystemFailure, StoreError):
+                    failed += 1
+                    stored = (root / "images").rglob("*")
+                    left = [path for path in stored if path.is_file() or path.parent.name == "layers"]
+                    assert (free, left) == (free, [])
+                    assert created_nothing(engine)
+            filler.unlink()
+            shutil.rmtree(root)
+        assert failed
 
     def test_a_disk_that_is_full_from_the_start(self, small) -> None:
         fill(small)

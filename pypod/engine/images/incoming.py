@@ -16,10 +16,11 @@ from contextlib import suppress
 from pypod.engine.core.locks import AT_ONCE, NO_SPACE, Lock
 from pypod.engine.core.parallel import Stopped
 from pypod.engine.storage.trash import discard
-from pypod.errors import RegistryError
+from pypod.errors import RegistryError, StoreError
 from pypod.images.new_file import PIECE_BYTES
 from pypod.kernel.allocation import spread
 from pypod.kernel.descriptors import write_all
+from pypod.store.failures import wants_space
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ class Incoming:
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether an error says that the disk is full."""
-    return getattr(error, "errno", None) in NO_SPACE
+    """Return whether an error says that the disk is full, for files or for the database."""
+    return getattr(error, "errno", None) in NO_SPACE or (isinstance(error, StoreError) and wants_space(error))
 
 
 def make_room(context: Context) -> bool:

@@ -15,9 +15,10 @@ from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import SHARED, Lock
 from pypod.engine.core.parallel import Stopped, in_parallel
 from pypod.engine.images.incoming import Incoming, is_full, make_room
+from pypod.engine.images.removal import sweep
 from pypod.engine.session import inside, session
 from pypod.engine.storage.trash import discard
-from pypod.errors import InvalidImage, NoSuchImage, SystemFailure
+from pypod.errors import InvalidImage, NoSuchImage, PypodError, StoreError, SystemFailure
 from pypod.images.blobs import Blobs
 from pypod.images.layers.unpack import Owners, fit_to_lowers, unpack
 from pypod.model.images.config import parse_config
@@ -78,11 +79,18 @@ def pull(
 
     ``what`` names it in errors. With a ``repository``, the digest is recorded for that repository. ``progress`` is
     called from the threads of the pull, one call at a time. Raises InvalidImage, RegistryError, SystemFailure; the
-    layers that were completed stay in the store then, but no image is added.
+    layers that were completed stay in the store then, unless the disk is full, but no image is added.
     """
-    with Boundary(f"pull {what}"), Lock(context.layout.images, SHARED) as lock, lock:
-        manifest, named = resolve(source, platform, what)
-        return _Pull(context, source, what, manifest, progress).run(names, {manifest.digest, named}, repository)
+    with Boundary(f"pull {what}"):
+        try:
+            with Lock(context.layout.images, SHARED) as lock, lock:
+                manifest, named = resolve(source, platform, what)
+                return _Pull(context, source, what, manifest, progress).run(names, {manifest.digest, named}, repository)
+        except (OSError, PypodError) as error:
+            if is_full(error):
+                with suppress(OSError, PypodError):
+                    sweep(context)
+            raise
 
 
 def chains(diff_ids: Iterable[str]) -> list[str]:
@@ -122,7 +130,7 @@ class _Pull:
             try:
                 self._work(list(enumerate(zip(self._manifest.layers, config.diff_ids, strict=True))))
                 return self._record(config, names, digests, repository)
-            except (OSError, SystemFailure) as error:
+            except (OSError, SystemFailure, StoreError) as error:
                 # the partial layers that this deletes, ours included, are worth less than completing the pull
                 if not is_full(error) or not make_room(self._context) or is_last:
                     raise
