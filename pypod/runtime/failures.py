@@ -122,8 +122,8 @@ _HINTS = {
     ),
     # clone_private_mount in fs/namespace.c, for mounts that came with a new user namespace
     ("root", "mount", _EINVAL): (
-        "the kernel does not allow a user's overlay over a directory with mounts in it, such as /: install "
-        "fuse-overlayfs, or use one without, such as /usr:O (enough for most host programs), or an image"
+        "the kernel does not allow a user's overlay over a directory with mounts in it, such as /: use one without, "
+        "such as /usr:O (enough for most host programs), an image, or fuse-overlayfs"
     ),
 }
 

@@ -205,4 +205,9 @@ def _tried(context: Context) -> list[Judgement]:
         return [*rows, ("storage-driver" if rows or own is None else "session", False, str(error))]
     why = f", since not {driver.reason}" if driver.reason else ""
     later = "" if is_there or drivers.is_tried(context, driver) else ", if the first start finds that it works"
-    return [*rows, ("storage-driver", True, f"{driver}{why}{later}")]
+    rows.append(("storage-driver", True, f"{driver}{why}{later}"))
+    if driver.is_kernel and context.rootless and is_there:
+        missing = drivers.program_missing(context, asking=True)
+        consequence = "a directory with mounts in it, such as /, cannot be a root file system (--rootfs /:O)"
+        rows.append(("mount-program", not missing, f"{missing}: {consequence}" if missing else drivers.MOUNT_PROGRAM))
+    return rows

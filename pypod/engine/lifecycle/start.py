@@ -288,6 +288,7 @@ def _start_locked(
                 perform(context, begun.steps(attached), undoing, launching, lock)
             except LaunchFailed as error:
                 _refuse_for_want_of_memory(context, record, error)
+                overlay.explain_refusal(context, spec, error)
                 raise
             undoing.keep()
 

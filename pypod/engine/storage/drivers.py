@@ -81,6 +81,13 @@ def program_of(context: Context, *, asking: bool) -> Driver | None:
     return next((one for one in found if not _reason(context, one, asking=asking)), None)
 
 
+def program_missing(context: Context, *, asking: bool = False) -> str:
+    """Return why there is no mount program for such roots, empty when there is one."""
+    if program_of(context, asking=asking) is not None:
+        return ""
+    return "; ".join(f"{one}: {_reason(context, one, asking=asking)}" for one in _candidates(context) if one.program)
+
+
 def forget(context: Context) -> None:
     """Have all drivers probed again at the next use."""
     context.storage_driver = None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pypod.engine.core.layout import Layout
     from pypod.engine.session.id_maps import Maps
     from pypod.engine.storage.drivers import Driver
+    from pypod.errors import LaunchFailed
     from pypod.model.container import ContainerSpec
 
 _OPTIONS_BYTES_LIMIT = 4096 - 1  # mount(2) copies a page less a byte (copy_mount_options in fs/namespace.c)
@@ -50,6 +51,12 @@ def driver_of(context: Context, spec: ContainerSpec, directory: str, *, asking: 
     if context.rootless and spec.rootfs and driver.is_kernel and _has_mounts_in(spec.rootfs):
         return drivers.program_of(context, asking=asking) or driver
     return driver
+
+
+def explain_refusal(context: Context, spec: ContainerSpec, error: LaunchFailed) -> None:
+    """Say in the hint of a refused overlay why the mount program, which needs no permission for it, was not used."""
+    if context.rootless and spec.rootfs and spec.overlay and error.call == "mount" and "fuse-overlayfs" in error.hint:
+        error.hint += f" ({missing})" if (missing := drivers.program_missing(context)) else ""
 
 
 def _has_mounts_in(directory: str) -> bool:

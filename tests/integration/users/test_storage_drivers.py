@@ -243,7 +243,10 @@ class TestWhoServes:
         device.chmod(0o600)
         refused = user.pypod("run", "--rm", "--rootfs", "/:O", "true")
         assert refused.returncode == 126
-        assert "install fuse-overlayfs" in refused.stderr
+        assert "/dev/fuse must exist and be accessible to you: an administrator can chmod it to 666" in refused.stderr
+        (line,) = (one for one in user.pypod("system", "check").stdout.splitlines() if "mount-program" in one)
+        assert "/dev/fuse must exist" in line
+        assert "--rootfs /:O" in line
 
 
 class TestWhatIsChosen:
