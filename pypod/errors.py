@@ -1,7 +1,7 @@
 """The errors that pypod raises deliberately.
 
-The class tells a caller what can be done about the error; the fields identify its subject; the message is built from
-the fields.
+The class tells a caller what can be done about the error; the fields identify its subject;
+the message is built from the fields.
 
     PypodError
     ├── InvalidSpec (ValueError)        an argument is invalid; nothing was done

@@ -16,8 +16,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from pypod import errors
-from pypod.cli.flags.parser import Command, Flag, _default_text
-from pypod.cli.flags.values import TYPE_NAMES
+from pypod.cli.flags.parser import TYPE_NAMES, Command, Flag, default_text
 from pypod.cli.main import ENGINE_FAILED, INTERRUPTED
 from pypod.cli.verbs import GROUPS, VERBS, load
 
@@ -134,7 +133,7 @@ def _flag(flag: Flag, command: str) -> nodes.definition_list_item:
         term += [nodes.Text(" "), nodes.emphasis("", f"[={value}]" if flag.implied else value)]
     words = " ".join(flag.help.split()).rstrip(".")
     more = f" One of {', '.join(flag.choices)}." if flag.choices else ""
-    text = f"{words}{_default_text(flag)}.{more}{_repeatable(flag)}"
+    text = f"{words}{default_text(flag)}.{more}{_repeatable(flag)}"
     return nodes.definition_list_item("", term, nodes.definition("", paragraph(*with_literals(text))))
 
 

@@ -6,7 +6,7 @@ import inspect
 import re
 from typing import Any
 
-from command_line import _default_text, literal, paragraph, table, with_literals
+from command_line import default_text, literal, paragraph, table, with_literals
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -38,7 +38,7 @@ class ContainerOptions(SphinxDirective):
         for name, (kind, _, _) in container.ContainerOptions.parameters().items():
             field, about = options_of(container.ContainerOptions)[name]
             flag = flags.get(flag_of(field))
-            text = about.help.rstrip(".") + _default_text(flag) if flag else about.help
+            text = about.help.rstrip(".") + default_text(flag) if flag else about.help
             shown = literal(f"--{flag.name}") if flag else nodes.Text("")
             kind_text = _MODULE.sub("", inspect.formatannotation(kind))
             rows.append(

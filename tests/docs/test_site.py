@@ -27,6 +27,7 @@ COMMANDS = {
 NOT_FOR_USERS = {
     "Container": {"record"},
     "Pod": {"record"},
+    "Volume": {"record"},
     "Port": {"meets"},
     "Engine": {
         "cgroups",

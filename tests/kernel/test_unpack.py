@@ -343,7 +343,7 @@ def test_digests_and_sizes(place: Place) -> None:
     other = "sha256:" + "0" * 64
     refused(place, stored, f"layer {other}: its digest is {made.digest}", digest=other)
     refused(place, stored, f"its diff id is {made.diff_id}", diff_id=other)
-    refused(place, stored, "larger than the 10 bytes", size=10)
+    refused(place, stored, "larger than the stated 10 bytes", size=10)
     refused(place, stored, f"{len(stored)} bytes, {len(stored) + 1} are stated", size=len(stored) + 1)
 
 

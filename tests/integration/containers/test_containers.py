@@ -273,7 +273,7 @@ def test_negative_numbers(engine, busybox) -> None:
     container = engine.containers.run(["sh", "-c", "echo a; echo b"], rootfs=busybox)
     container.wait(10)
     assert b"".join(piece.data for piece in container.logs(tail=-1)) == b"a\nb\n"
-    with pytest.raises(InvalidSpec, match="not negative"):
+    with pytest.raises(InvalidSpec, match="must not be negative"):
         container.stop(timeout=-3)
 
 
