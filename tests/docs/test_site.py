@@ -135,7 +135,7 @@ def documented_members(name: str) -> Iterator[str]:
 def test_name_is_in_the_api_with_its_members(name: str, site: Path) -> None:
     page = read(site / "reference" / "api.html")
     assert f'id="pypod.{name}"' in page
-    instance_fields = {"id"}  # of handles: slots have no docstrings
+    instance_fields = {"id", "name"}  # of handles: slots have no docstrings
     for member in documented_members(name):
         shown = f'id="pypod.{name}.{member}"' in page
         assert shown or member in instance_fields or (name in ("Mount", "Port") and f">{member}<" in page), member
