@@ -49,7 +49,7 @@
 	X(45, bind, "nsnnn")              /* SLOT TARGET ATTRIBUTES PROPAGATION RECURSIVE */ \
 	X(46, directory, "s")             /* TARGET */ \
 	X(47, symlink, "ss")              /* TEXT TARGET */ \
-	X(48, device, "snnn")             /* TARGET MAJOR MINOR MODE: MODE includes the file type */ \
+	X(48, device, "snnnn*")           /* TARGET MAJOR MINOR MODE [OWNER...]: MODE includes the file type, OWNER is user and group */ \
 	X(49, console, "n")               /* BIND: open the terminal; 1: bind its slave to /dev/console */ \
 	X(50, sysctl, "ss")               /* KEY VALUE */ \
 	X(51, mask, "s")                  /* TARGET: hide, if it exists */ \
@@ -91,6 +91,7 @@
 	X(88, pid_file, "s")              /* PATH: the pid of the process */ \
 	X(89, supervisor_pid_file, "s")   /* PATH: the pid of the supervisor */ \
 	X(90, timeout, "n")               /* SECONDS: the monitor kills the process after that */ \
+	X(91, device_filter, "snb")       /* DIRECTORY REQUIRED PROGRAM: BPF, attached to a v2 cgroup; REQUIRED 0: unless the kernel cannot */ \
 	X(97, open_subtree, "nssn")       /* SLOT PATH SUBPATH RECURSIVE: as open_tree, for a path inside of PATH, out of which no link leads */ \
 	X(98, open_overlay, "nsss")       /* SLOT DIRECTORY SUBPATH OPTIONS: an overlay that is not mounted anywhere; DIRECTORY is used to make it */ \
 	X(99, give_tree, "nsnss")         /* SLOT USER RECURSIVE UID_MAP GID_MAP: give a tree to a user of the container; the maps are empty in its own user namespace */

@@ -37,6 +37,8 @@ void make_device(struct process *process, const struct record *record)
 	if (made < 0 && errno != EPERM)
 		fail(process, "mknodat");
 	if (made == 0) {
+		if (record->count > 5 && fchownat(parent, name, number(record, 4), number(record, 5), AT_SYMLINK_NOFOLLOW) < 0)
+			fail(process, "fchownat");
 		close(parent);
 		return;
 	}

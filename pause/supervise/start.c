@@ -5,6 +5,7 @@
 #include "common/ops.h"
 #include "common/process.h"
 #include "process/perform.h"
+#include "supervise/devices.h"
 #include "supervise/sidecar.h"
 #include "supervise/group.h"
 #include "supervise/host.h"
@@ -155,6 +156,7 @@ void supervise_start(struct supervised *it, const int standard[3])
 	struct other others[OTHERS];
 	int pair[2], group;
 
+	attach_device_filter(it);
 	open_pid_files(it);
 	open_others(it, others);
 	if (!clone || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

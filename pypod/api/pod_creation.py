@@ -97,6 +97,7 @@ class Creation:
                 shm_size_bytes=DEFAULT_SHM_BYTES if options.shm_size is None else options.shm_size,
                 create_command=tuple(options.create_command),
                 mounts=mounts,
+                **self._of_members(options),
                 host_address=configured.host_address(self._engine),
                 **in_user,
                 **of_network,
@@ -114,6 +115,13 @@ class Creation:
 
         with Boundary("create pod"):
             return create(options.name) if options.name else under_free_name(create)
+
+    def _of_members(self, options: CreatePodOptions) -> Mapping[str, Any]:
+        """Return the specification's fields that concern the members' processes. Raises InvalidSpec."""
+        from pypod.engine.specs.pods import member_fields
+
+        with Boundary("create pod"):
+            return member_fields(options)
 
     def _user_namespace(self, options: PodOptions) -> Mapping[str, Any]:
         """Return the specification's fields for the user namespace asked for; empty for that of the host."""

@@ -109,6 +109,8 @@ class ContainerSpec(Value):
     systemd: bool = False
     systemd_tmpfs_bytes: int | None = None
     seccomp_profile: str = ""
+    devices: tuple[types.Device, ...] = ()
+    device_rules: tuple[str, ...] = ()
     timeout_s: int = 0
     pidfile: str = ""
     conmon_pidfile: str = ""

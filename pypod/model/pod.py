@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.errors import InvalidSpec
 from pypod.model.container import DEFAULT_SHM_BYTES, ContainerState
 from pypod.model.ids import check_hostname, check_name
-from pypod.model.namespace import DEFAULT_SHARE, HOST, Mode
+from pypod.model.namespace import DEFAULT_SHARE, HOST, PRIVATE, Mode
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -13,13 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pypod.kernel.idmap import Range
+    from pypod.model.device import Device
     from pypod.model.limits import Limits
     from pypod.model.mount import Mount
     from pypod.model.port import Port
 
 
 class PodSpec(Value):
-    """The specification of a pod. ``share`` names the kinds of namespaces that the infra holds for all members."""
+    """The specification of a pod. ``share`` names the kinds of namespaces that the infra holds for all members.
+
+    With ``pid`` and ``uts`` the members use other namespaces of these kinds than the infra's, provided they share them.
+    ``devices`` and ``security_opt`` are for every member.
+    """
 
     name: str
     share: tuple[str, ...] = DEFAULT_SHARE
@@ -44,6 +49,11 @@ class PodSpec(Value):
     dns_options: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     no_hosts: bool = False
+    pid: Mode = PRIVATE
+    uts: Mode = PRIVATE
+    devices: tuple[Device, ...] = ()
+    security_opt: tuple[str, ...] = ()
+    infra_conmon_pidfile: str = ""
     hosts_file: str = ""
     host_address: str = ""
     create_command: tuple[str, ...] = ()
@@ -61,8 +71,20 @@ class PodSpec(Value):
             raise InvalidSpec(
                 "--infra-command", "cannot set infra-command without infra container: invalid configuration"
             )
+        if self.hostname and self.uts != PRIVATE:
+            raise InvalidSpec(
+                "--hostname",
+                f"invalid config provided: cannot set hostname when running in the {self.uts.mode} UTS namespace: "
+                "invalid configuration",
+            )
         if not self.infra and self.hostname:
             raise InvalidSpec("--hostname", "cannot set hostname without an infra container: invalid configuration")
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The kinds of namespaces that its infra creates: the shared ones that are not those of others."""
+        others = {kind for kind in ("pid", "uts") if getattr(self, kind) != PRIVATE}
+        return tuple(kind for kind in self.share if kind not in others) if others else self.share
 
 
 # The states in podman's libpod/define/podstate.go, and Broken, our own: the infra died and left members running.

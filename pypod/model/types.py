@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any as Any
     from typing import Self as Self
 
+    from pypod.model.device import Device as Device
     from pypod.model.mount import Mount as Mount
 
 
@@ -32,4 +33,7 @@ def looked_up(module: str, where: Mapping[str, str]) -> Callable[[str], object]:
 
 
 if not TYPE_CHECKING:
-    __getattr__ = looked_up(__name__, {"Any": "typing", "Mount": "pypod.model.mount", "Self": "typing"})
+    __getattr__ = looked_up(
+        __name__,
+        {"Any": "typing", "Device": "pypod.model.device", "Mount": "pypod.model.mount", "Self": "typing"},
+    )

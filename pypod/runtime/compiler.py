@@ -346,13 +346,21 @@ def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
 def _devices(config: dict[str, Any]) -> list[Op]:
     ops: list[Op] = []
     if not any(mount["destination"] == "/dev" and mount["type"] == "bind" for mount in config["mounts"]):
-        ops = [Op("device", f"/dev/{name}", major, minor, _CHARACTER | 0o666) for name, major, minor in _DEVICES]
-        ops += [
-            Op("device", one["path"], one["major"], one["minor"], _TYPES[one["type"]] | one["fileMode"])
-            for one in config["linux"]["devices"]
+        asked = config["linux"]["devices"]
+        replaced = {one["path"] for one in asked}
+        ops = [
+            Op("device", f"/dev/{name}", major, minor, _CHARACTER | 0o666)
+            for name, major, minor in _DEVICES
+            if f"/dev/{name}" not in replaced
         ]
+        ops += map(_device, asked)
         ops += [Op("symlink", text, target) for text, target in _LINKS]
     return [*ops, Op("console", 1)] if config["process"]["terminal"] else ops
+
+
+def _device(one: dict[str, Any]) -> Op:
+    owner = (one["uid"], one["gid"]) if "uid" in one else ()
+    return Op("device", one["path"], one["major"], one["minor"], _TYPES[one["type"]] | one["fileMode"], *owner)
 
 
 def _entries(config: dict[str, Any], around: Surroundings) -> list[Op]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.kernel.idmap import Range
+    from pypod.model.device import Device
 
 _ACCOUNT = "$USERNAME:*:$UID:$GID:$NAME:$HOME:/bin/sh"  # podman's
 
@@ -68,9 +69,11 @@ class Places(Value):
     ``foreign`` are the kinds of namespaces that do not belong to the container's user namespace: file systems that show
     them cannot be mounted there, so the host's are bound. ``has_tty_group``: the tty group is mapped in the namespace.
     ``id_maps`` are the user and group maps of the container's own user namespace. ``devices`` are those beyond the
-    default ones: path, major, minor, and the mode with its type. ``seccomp`` is the profile in the specification's
-    form, ``console`` the initial columns and rows of a terminal (0 leaves them to the kernel). ``identifier`` is the
-    container's id, ``localtime`` the file of its time zone if that is not the root's.
+    default ones and the requested: path, major, minor, and the mode with its type, then user and group if not root.
+    ``device_rules`` say which of all devices the container may use; without any it may use those that it has.
+    ``seccomp`` is the profile in the specification's form, ``console`` the initial columns and rows of a terminal (0
+    leaves them to the kernel). ``identifier`` is the container's id, ``localtime`` the file of its time zone if that is
+    not the root's.
     """
 
     root: str
@@ -90,7 +93,8 @@ class Places(Value):
     foreign: tuple[str, ...] = ()
     has_tty_group: bool = True
     id_maps: tuple[tuple[Range, ...], tuple[Range, ...]] = ((), ())
-    devices: tuple[tuple[str, int, int, int], ...] = ()
+    devices: tuple[tuple[int | str, ...], ...] = ()
+    device_rules: tuple[str, ...] = ()
     seccomp: dict[str, Any] | None = None
     console: tuple[int, int] = (0, 0)
     identifier: str = ""
@@ -196,6 +200,8 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
     if spec.systemd:
         mounts = _with_systemd(mounts, spec.systemd_tmpfs_bytes)
     asked = [_asked_mount(mount) for mount in spec.mounts]
+    if spec.devices:
+        asked += _bound_devices(spec, places)
     if places.rootless:
         mounts = [own for mount in mounts for own in _as_user(mount, places)]
     replaced = {mount["destination"] for mount in asked}
@@ -279,24 +285,61 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
         for name, ranges in zip(("uidMappings", "gidMappings"), places.id_maps, strict=True)
         if ranges
     }
+    access = {"devices": oci_rules(places.device_rules)} if places.device_rules else {}
     return {
         "namespaces": namespaces,
         **mappings,
         "cgroupsPath": places.cgroup_path,
-        "resources": places.resources,
+        "resources": {**places.resources, **access},
         "sysctl": dict(spec.sysctls),
         "maskedPaths": [path for path in hidden if path in asked_for or path not in spec.unmasks],
         "readonlyPaths": [path for path in read_only if path not in spec.unmasks],
-        "devices": [_device(*one) for one in places.devices],
+        "devices": [*(_device(*one) for one in places.devices), *map(_asked_device, _nodes(spec, places))],
         "rootfsPropagation": "slave",
         **({"personality": {"domain": spec.personality}} if spec.personality else {}),
         **({"seccomp": places.seccomp} if places.seccomp else {}),
     }
 
 
-def _device(path: str, major: int, minor: int, mode: int) -> dict[str, Any]:
+def _device(path: Any, major: Any, minor: Any, mode: Any, uid: Any = 0, gid: Any = 0) -> dict[str, Any]:
     kind = "b" if mode & _TYPE == _BLOCK else "c"
-    return {"path": path, "type": kind, "major": major, "minor": minor, "fileMode": mode & 0o777}
+    owner = {"uid": uid, "gid": gid} if uid or gid else {}
+    return {"path": path, "type": kind, "major": major, "minor": minor, "fileMode": mode & 0o777, **owner}
+
+
+def _nodes(spec: ContainerSpec, places: Places) -> list[Device]:
+    """Return the requested devices that are created as nodes: only in /dev, for the root is mounted without devices."""
+    return [] if places.rootless else [one for one in spec.devices if one.path.startswith("/dev/")]
+
+
+def _bound_devices(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
+    """Return mounts of the other ones. Read-only protects the host's inode (chmod), not the device behind it."""
+    created = _nodes(spec, places)
+    options = ["bind", "rprivate", "nosuid", "noexec", "ro"]
+    return [_mount(one.path, "bind", one.source, list(options)) for one in spec.devices if one not in created]
+
+
+def _asked_device(one: Device) -> dict[str, Any]:
+    owner = {"uid": one.uid, "gid": one.gid} if one.uid or one.gid else {}
+    return {
+        "path": one.path,
+        "type": one.type,
+        "major": one.major,
+        "minor": one.minor,
+        "fileMode": one.mode & 0o777,
+        **owner,
+    }
+
+
+def oci_rules(rules: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return rules as ``linux.resources.devices``: nothing else is allowed."""
+    from pypod.model.device import ALL_ACCESS, split_rule
+
+    found: list[dict[str, Any]] = [{"allow": False, "access": ALL_ACCESS}]
+    for kind, major, minor, access in map(split_rule, rules):
+        numbers = {name: number for name, number in (("major", major), ("minor", minor)) if number >= 0}
+        found.append({"allow": True, **({} if kind == "a" else {"type": kind, **numbers}), "access": access})
+    return found
 
 
 def default_capabilities() -> tuple[str, ...]:

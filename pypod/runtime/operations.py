@@ -121,7 +121,13 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
     ),
     "directory": (46, "s", "TARGET", "make directory {TARGET}", "mkdir(2)"),
     "symlink": (47, "ss", "TEXT TARGET", "make symbolic link {TARGET} to {TEXT}", "symlink(2)"),
-    "device": (48, "snnn", "TARGET MAJOR MINOR MODE", "make device {TARGET} ({MAJOR}:{MINOR})", "mknod(2)"),
+    "device": (
+        48,
+        "snnnn*",
+        "TARGET MAJOR MINOR MODE [OWNER...]",
+        "make device {TARGET} ({MAJOR}:{MINOR})",
+        "mknod(2)",
+    ),
     "console": (49, "n", "BIND", "open the terminal", "pty(7)"),
     "sysctl": (50, "ss", "KEY VALUE", "set sysctl {KEY} to {VALUE}", "proc(5)"),
     "mask": (51, "s", "TARGET", "hide {TARGET}, if it exists", "mount(2)"),
@@ -246,6 +252,13 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
     "descriptors": (87, "n+", "NUMBER...", "pass descriptors of the caller on, as {NUMBER}", "unix(7)"),
     "pid_file": (88, "s", "PATH", "write its pid into {PATH}", "write(2)"),
     "supervisor_pid_file": (89, "s", "PATH", "write the pid of its monitor into {PATH}", "write(2)"),
+    "device_filter": (
+        91,
+        "snb",
+        "DIRECTORY REQUIRED PROGRAM",
+        "limit the access to devices in cgroup {DIRECTORY}",
+        "bpf(2)",
+    ),
     "timeout": (90, "n", "SECONDS", "kill it after {SECONDS} s", "poll(2)"),
     "open_subtree": (
         97,

@@ -64,7 +64,9 @@ def pod_spec(record: PodRecord) -> PodSpec:
     from pypod.model.pod import PodSpec
     from pypod.model.port import Port
 
-    classes: dict[str, type[Value]] = {"ports": Port, "limits": Limits, "mounts": Mount, "user_namespace": Mode}
+    classes: dict[str, type[Value]] = dict.fromkeys(("pid", "uts", "user_namespace"), Mode)
+    classes |= {"ports": Port, "limits": Limits, "mounts": Mount}
+    _add_device(classes, record.spec_json)
     return parse_value(PodSpec, record.id, record.spec_json, classes)
 
 
@@ -92,7 +94,15 @@ def container_spec(record: ContainerRecord) -> ContainerSpec:
         from pypod.model.secret import SecretUse
 
         classes["secrets"] = SecretUse
+    _add_device(classes, record.spec_json)
     return parse_value(ContainerSpec, record.id, record.spec_json, classes)
+
+
+def _add_device(classes: dict[str, type[Value]], text: str) -> None:
+    if '"devices"' in text:  # otherwise its module is not loaded
+        from pypod.model.device import Device
+
+        classes["devices"] = Device
 
 
 def parse_value(cls: type[V], identifier: str, text: str, classes: dict[str, type[Value]]) -> V:

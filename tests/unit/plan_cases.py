@@ -28,6 +28,7 @@ from pypod.kernel.capabilities import CAPABILITIES, bounding_set
 from pypod.kernel.idmap import lines
 from pypod.kernel.pidfd import Process
 from pypod.model.container import ContainerSpec, ContainerState
+from pypod.model.device import Device
 from pypod.model.health import Healthcheck
 from pypod.model.mount import Mount
 from pypod.model.mount_flags import parse_mount
@@ -226,6 +227,11 @@ def _running() -> Iterator[tuple[str, Plan]]:
     yield "chroot_directories", _given(chroot_directories=("/a", "/b/c/", "/"))
     yield "read_only_without_tmpfs", _given(read_only=True, read_only_tmpfs=False)
     yield "systemd", _given(("/sbin/init",), places={"identifier": "f" * 64})
+    fuse = Device(path="/dev/x", source="/dev/fuse", type="c", major=10, minor=229, mode=0o660, gid=5, access="r")
+    disk = Device(path="/dev/null", source="/dev/loop0", type="b", major=7, minor=0)
+    outside = fuse.replace(path="/opt/fuse")
+    yield "devices", _given(spec={"devices": (fuse, disk, outside)})
+    yield "devices_of_user", _given(spec={"devices": (fuse,)}, places={"rootless": True})
     yield "systemd_sized", _given(systemd="always", shm_size_systemd="1m", tmpfs=("/run:size=2m",))
 
 

@@ -27,7 +27,6 @@ REFUSED_FLAGS = (
 # Flags of podman that pypod does not have yet: using one reports that, not an unknown flag.
 _NOT_YET = {
     **dict.fromkeys(("restart",), "restarts"),
-    **dict.fromkeys(("device", "device-cgroup-rule"), "single devices"),
 }
 NOT_YET_FLAGS = tuple(
     Flag(name=name, kind="stringArray", hidden=True, help=f"{what} are not available yet")

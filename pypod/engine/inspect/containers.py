@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec, ContainerState
+    from pypod.model.device import Device
     from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.store.records import ContainerRecord, PodRecord
@@ -107,8 +108,8 @@ def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
         name=record.name,
         entrypoint=arguments,
         rootfs="/",
-        hostname=(spec.hostname or spec.name)[:64] if "uts" in spec.share else "",
-        uts=PRIVATE if "uts" in spec.share else Mode(mode="host"),
+        hostname=(spec.hostname or spec.name)[:64] if "uts" in spec.held else "",
+        uts=PRIVATE if "uts" in spec.held else Mode(mode="host"),
         ipc=PRIVATE if "ipc" in spec.share else Mode(mode="host"),
         net=PRIVATE if "net" in spec.share and spec.net != "host" else Mode(mode="host"),
         net_program=spec.net_program,
@@ -241,6 +242,7 @@ def _host_config(
         "VolumesFrom": list(spec.volumes_from) or None,
         "Binds": mounts.binds(spec.mounts),
         "CgroupMode": _mode(spec.cgroup, infra_id),
+        "Devices": devices_of(spec.devices),
         "LogConfig": {**form.HOST_CONFIG["LogConfig"], "Path": log},
         "NetworkMode": (spec.net_program or "none") if spec.net == PRIVATE else _mode(spec.net, infra_id),
         "PortBindings": bindings(spec.ports),
@@ -344,6 +346,11 @@ def _security(spec: ContainerSpec) -> list[str]:
     found += ["no-new-privileges"] if spec.no_new_privileges else []
     found += [f"mask={':'.join(spec.masks)}"] if spec.masks else []
     return found + ([f"unmask={':'.join(spec.unmasks)}"] if spec.unmasks else [])
+
+
+def devices_of(devices: tuple[Device, ...]) -> list[dict[str, str]]:
+    """Return devices in podman's form."""
+    return [{"PathOnHost": one.source, "PathInContainer": one.path, "CgroupPermissions": ""} for one in devices]
 
 
 def cgroup_path(context: Context, path: str) -> str:

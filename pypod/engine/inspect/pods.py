@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.engine.core import observe
 from pypod.engine.inspect import form, mounts
-from pypod.engine.inspect.containers import cgroup_path
+from pypod.engine.inspect.containers import cgroup_path, devices_of
 from pypod.engine.inspect.networks import bindings
 from pypod.kernel.cgroups.driver import container_path
 from pypod.model.limits import Limits
@@ -50,6 +50,8 @@ def inspect_pod(context: Context, record: PodRecord) -> dict[str, Any]:
         "NumContainers": len(everyone),
         "Containers": [{"Id": one.id, "Name": one.name, "State": state.status} for one, state in everyone],
         **({"mounts": mounts.shown(context, spec.mounts)} if spec.mounts else {}),
+        **({"security_opt": list(spec.security_opt)} if spec.security_opt else {}),
+        **({"devices": devices_of(spec.devices)} if spec.devices else {}),
         **_limits_of_pod(spec),
     }
 
@@ -99,7 +101,8 @@ def _infra_config(spec: PodSpec, networks: list[str]) -> dict[str, Any]:
         "NoManageHosts": spec.no_hosts,
         "HostAdd": list(spec.add_hosts) or None,
         "Networks": networks or None,
-        "uts_ns": "private" if "uts" in spec.share else "host",
+        "pid_ns": str(spec.pid),
+        "uts_ns": str(spec.uts) if "uts" in spec.share else "host",
         "userns": "private" if "user" in spec.share else "host",
     }
     limits = _limits_of_pod(spec)

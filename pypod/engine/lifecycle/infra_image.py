@@ -40,7 +40,7 @@ def infra_spec(pod: PodSpec, image: StoredImage, name: str) -> ContainerSpec:
     given = ContainerOptions(entrypoint=pod.infra_command or None)
     options, command = with_defaults(given, (), image.config)
     spec = specs.container_spec(command, options.replace(mounts=()), name=name, image=image)
-    held = {kind: PRIVATE if kind in pod.share else Mode(mode="host") for kind in _HELD}
+    held = {kind: PRIVATE if kind in pod.held else Mode(mode="host") for kind in _HELD}
     if pod.net == "host":
         held["net"] = Mode(mode="host")
     return spec.replace(

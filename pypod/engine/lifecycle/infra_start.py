@@ -117,7 +117,7 @@ class InfraStart(Value):
         spec = self.spec
         pause = (program_path("pause"), "pypod-infra", *(("3",) if records.parse_owner(self.pod.owner) else ()))
         ops = infra_ops(
-            spec.share,
+            spec.held,
             hostname=pod_hostname(spec),
             shm_size_bytes=spec.shm_size_bytes,
             around=self._surroundings(attached),
@@ -136,6 +136,7 @@ class InfraStart(Value):
             Op("leave"),
             announce.event_op(context, record, self.pod, end=""),
             *([Op("owner", owner.pid, owner.start_time)] if owner else []),
+            *([Op("pid_file", self.spec.infra_conmon_pidfile)] if self.spec.infra_conmon_pidfile else []),
             *network_ops.host_ops(context, record.id, self.pod.name, self.spec, attached, watched=False),
         ]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from pypod.engine.core import announce
 from pypod.engine.lifecycle import files, joining
 from pypod.engine.lifecycle.derived import filter_of, ulimits
@@ -45,6 +43,7 @@ def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
         *session.ops(context, start.session),
         *root.settings,
         *_settings(start, tracked),
+        *_device_filter(start, tracked),
         *network_ops.host_ops(context, record.id, record.name, spec, attached, watched=True),
     ]
     if spec.remove and not start.attended:
@@ -113,12 +112,33 @@ def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
         has_tty_group=maps is None or idmap.has(maps[1], TTY_GROUP),
         id_maps=start.maps if start.maps and spec.user_namespace.mode in OWN_IDS else ((), ()),
         namespace_paths=joining.paths(start.joins),
-        devices=_host_devices() if spec.privileged else (),
+        **_devices(start),
         seccomp=seccomp,
         console=(start.caller.columns, start.caller.rows),
         identifier=record.id,
         localtime=f"{start.directory}/localtime" if spec.timezone else "",
     )
+
+
+def _devices(start: Start) -> dict[str, Any]:
+    """Return the arguments of ``Places`` about devices, which few containers ask for."""
+    if start.spec.privileged:
+        from pypod.engine.lifecycle.device_access import of_host
+
+        return {"devices": of_host(consoles=not start.spec.systemd)}
+    if not start.limits_devices:
+        return {}
+    from pypod.engine.lifecycle.device_access import rules
+
+    return {"device_rules": rules(start.context, start.spec, start.driver)}
+
+
+def _device_filter(start: Start, tracked: str) -> list[Op]:
+    if not start.limits_devices or not tracked:
+        return []
+    from pypod.engine.lifecycle.device_access import filter_ops
+
+    return filter_ops(start.context, start.spec, start.driver, tracked)
 
 
 def _surroundings(start: Start, root: Root, tracked: str, attached: tuple[Attachment, ...]) -> Surroundings:
@@ -206,18 +226,3 @@ def _mapped(context: Context, spec: ContainerSpec, maps: id_maps.Maps | None) ->
     if whole or context.rootless:
         return ()
     return (context.layout.root,) if spec.overlay else (spec.rootfs,) if spec.idmap else ()
-
-
-def _host_devices() -> tuple[tuple[str, int, int, int], ...]:
-    """Return path, major, minor and mode of the device nodes directly in /dev, for --privileged."""
-    import stat
-
-    found = []
-    standard = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
-    for entry in os.scandir("/dev"):
-        if entry.name in standard:
-            continue
-        status = entry.stat(follow_symlinks=False)
-        if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
-            found.append((entry.path, os.major(status.st_rdev), os.minor(status.st_rdev), status.st_mode))
-    return tuple(sorted(found))

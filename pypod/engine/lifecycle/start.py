@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pypod.engine.session.session import Session
     from pypod.engine.storage.drivers import Driver
     from pypod.engine.storage.volumes import Volumes
+    from pypod.kernel.cgroups.settings import Setting
     from pypod.kernel.pidfd import Process
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
@@ -145,7 +146,7 @@ class Start(Value):
             driver=driver,
             volumes=volumes,
             special=_special(context, spec, directory, maps, volumes),
-            group=groups.of_container(context, record, spec.limits, pod_spec),
+            group=groups.of_container(context, record, spec.limits, pod_spec, _device_settings(context, spec, driver)),
             joins=joins,
             shm_of=joining.shm_of(context, spec, infra),
             caller=caller or Caller(),
@@ -156,6 +157,11 @@ class Start(Value):
     def all_maps(self) -> Maps | None:
         """The id maps of its processes: its own user namespace's, or the session's; None for the host's ids."""
         return self.maps or (self.session.maps if self.session else None)
+
+    @property
+    def limits_devices(self) -> bool:
+        """Whether it may use some devices only: otherwise it has no others, and cannot make any."""
+        return _limits_devices(self.spec)
 
     @property
     def is_connected(self) -> bool:
@@ -229,6 +235,19 @@ def start(context: Context, record: ContainerRecord, caller: Caller | None = Non
         _start_member(context, record, caller, attended=attended)
     else:
         _start_locked(context, record, None, caller, attended=attended)
+
+
+def _limits_devices(spec: ContainerSpec) -> bool:
+    asked = spec.device_rules or any(one.access != "rwm" for one in spec.devices)
+    return bool(asked or "CAP_MKNOD" in spec.capabilities) and not spec.privileged
+
+
+def _device_settings(context: Context, spec: ContainerSpec, driver: Driver | None) -> tuple[Setting, ...]:
+    if context.cgroups.filters_devices or not _limits_devices(spec):
+        return ()
+    from pypod.engine.lifecycle.device_access import settings
+
+    return settings(context, spec, driver)
 
 
 def oci_config(context: Context, record: ContainerRecord) -> dict[str, Any]:

@@ -106,12 +106,20 @@ class Group:
         return tuple(dict.fromkeys((*self.controllers, *self.accounted)))
 
 
-def of_container(context: Context, record: ContainerRecord, limits: Limits | None, pod: PodSpec | None) -> Group:
+def of_container(
+    context: Context,
+    record: ContainerRecord,
+    limits: Limits | None,
+    pod: PodSpec | None,
+    further: tuple[Setting, ...] = (),
+) -> Group:
     """Return the cgroup of a container, with podman's default of 2048 processes unless it sets a limit of its own.
+
+    ``further`` are settings besides those of the limits.
 
     Raises Unsupported, naming the flag, for a limit that this host does not support.
     """
-    settings = settings_of(context, limits, default_pids=True)
+    settings = (*settings_of(context, limits, default_pids=True), *further)
     return _group(context, record, settings, pod, context.cgroups.accounted)
 
 

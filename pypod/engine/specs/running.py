@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pypod.engine.images.stored import StoredImage
     from pypod.model.mount import Mount
     from pypod.model.options.container import ContainerOptions
+    from pypod.model.pod import PodSpec
 
 SYSTEMD_STOP_SIGNAL = "SIGRTMIN+3"  # systemd(1): halt
 SECCOMP_LABEL = "io.containers.seccomp.profile"  # podman's, of images
@@ -27,7 +28,10 @@ _OURS = "io.pypod."
 
 
 def running_fields(
-    options: ContainerOptions, arguments: Sequence[str], image: StoredImage | None = None
+    options: ContainerOptions,
+    arguments: Sequence[str],
+    image: StoredImage | None = None,
+    pod: PodSpec | None = None,
 ) -> dict[str, Any]:
     """Return the fields of a container with this command line. Raises InvalidSpec naming the flag."""
     return {
@@ -44,10 +48,22 @@ def running_fields(
         "group_entry": _entry(options.group_entry),
         "systemd": uses_systemd(options, arguments),
         "systemd_tmpfs_bytes": options.shm_size_systemd,
+        **_devices(options, pod),
         "timeout_s": _timeout(options.timeout),
         "pidfile": os.path.abspath(options.pidfile) if options.pidfile else "",
         "conmon_pidfile": os.path.abspath(options.conmon_pidfile) if options.conmon_pidfile else "",
     }
+
+
+def _devices(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Any]:
+    of_pod = {one.path: one for one in pod.devices} if pod is not None else {}
+    if not (options.devices or options.device_cgroup_rules or of_pod):
+        return {}
+    from pypod.engine.specs import devices
+
+    own = {one.path: one for one in devices.devices(options.devices)}
+    rules = devices.rules(options.device_cgroup_rules)
+    return {"devices": tuple({**of_pod, **own}.values()), "device_rules": rules}
 
 
 def uses_systemd(options: ContainerOptions, arguments: Sequence[str]) -> bool:

@@ -81,7 +81,7 @@ def container_spec(
     asked = asked_of(options, pod)
     modes["net"] = asked.mode
     privileged = options.privileged
-    security = _security_options(options.security_opt)
+    security = security_options((*(pod.security_opt if pod else ()), *options.security_opt))
     base = tuple(bounding_set()) if privileged else tuple(capabilities)
     sysctls = tuple(sorted(options.sysctls.items()))
     check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE)
@@ -101,7 +101,7 @@ def container_spec(
         raise InvalidSpec("--shm-size", "cannot set shmsize when running in the host IPC namespace")
     idmap = _idmap(options)
     words, entrypoint = (command,) if isinstance(command, str) else tuple(command), tuple(options.entrypoint or ())
-    running = running_fields(options, (*entrypoint, *words), image)
+    running = running_fields(options, (*entrypoint, *words), image, pod)
     stop_signal = options.stop_signal or (SYSTEMD_STOP_SIGNAL if running["systemd"] else SIGTERM)
     return ContainerSpec(
         name=name,
@@ -226,15 +226,22 @@ def _modes(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Mode]:
     for kind, given in asked.items():
         if given:
             mode = parse_mode(kind, given)
-            if mode == POD and kind not in shared:
+            if mode == POD and (pod is None or kind not in shared):
                 raise InvalidSpec(FLAGS[kind], f"the pod does not share its {kind} namespace")
+            mode = _of_pod(kind, pod) if mode == POD and pod else mode
         else:
-            mode = POD if kind in shared and kind in SHAREABLE else PRIVATE
+            mode = _of_pod(kind, pod) if pod and kind in shared and kind in SHAREABLE else PRIVATE
         modes[kind] = mode
     return modes
 
 
-def _security_options(words: Sequence[str]) -> SecurityOptions:
+def _of_pod(kind: str, pod: PodSpec) -> Mode:
+    """Return the mode of a namespace that the pod shares: the infra's, unless the pod names another."""
+    mode: Mode = getattr(pod, kind, PRIVATE)
+    return POD if mode == PRIVATE else mode
+
+
+def security_options(words: Sequence[str]) -> SecurityOptions:
     """Read podman's --security-opt: seccomp=, no-new-privileges, mask=, unmask=, label= and apparmor=."""
     fields: SecurityOptions = {}
     for word in words:
@@ -258,7 +265,7 @@ def _security_options(words: Sequence[str]) -> SecurityOptions:
                 "--security-opt", f'apparmor profile "{value}" specified, but Apparmor is not enabled on this system'
             )
         elif key not in ("label", "apparmor"):
-            raise InvalidSpec("--security-opt", f"invalid --security-opt 1: {word!r}")
+            raise InvalidSpec("--security-opt", f'invalid --security-opt {2 if "=" in word else 1}: "{word}"')
     return fields
 
 

@@ -44,6 +44,10 @@ class Driver(Protocol):
         """
 
     @property
+    def filters_devices(self) -> bool:
+        """Whether a program attached to ``tracking_directory`` limits the access to devices: true for the v2 tree."""
+
+    @property
     def shown(self) -> tuple[str, str]:
         """The tree that containers see, which has their own group: its mount point and its mount options.
 

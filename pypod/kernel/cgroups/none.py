@@ -30,6 +30,7 @@ class NoDriver:
     mode = "none"
     prefix = ""
     clones_into_cgroup = False
+    filters_devices = False
     shown = ("/sys/fs/cgroup", "")
     accounted: tuple[str, ...] = ()
 

@@ -116,6 +116,13 @@ def legacy(resources: dict[str, Any], defaults: Collection[str] = ()) -> tuple[S
     return tuple(found)
 
 
+def device_settings(rules: Iterable[str], *, optional: bool) -> tuple[Setting, ...]:
+    """Return the settings for the v1 tree of devices that allow what ``rules`` say, ``c 1:3 rwm``, and nothing else."""
+    flag = "--device-cgroup-rule"
+    texts = [("devices.deny", "a"), *(("devices.allow", "a" if rule[0] == "a" else rule) for rule in rules)]
+    return tuple(Setting("devices", flag, (text,), optional=optional) for text in texts)
+
+
 def unified(
     resources: dict[str, Any], defaults: Collection[str] = (), read: Callable[[str], str] = lambda _: ""
 ) -> tuple[Setting, ...]:

@@ -55,6 +55,10 @@ class LegacyDriver:
     def clones_into_cgroup(self) -> bool:
         return self._tracking.clones_into_cgroup
 
+    @property
+    def filters_devices(self) -> bool:
+        return self._tracking.filters_devices
+
     def controllers(self) -> tuple[str, ...]:
         return tuple(sorted(self._directories))
 
@@ -207,6 +211,7 @@ class TrackingTree:
     __slots__ = ("_freezes", "root")
 
     clones_into_cgroup = False
+    filters_devices = False
 
     def __init__(self, root: str, *, freezes: bool) -> None:
         self.root = root

@@ -34,6 +34,7 @@ class UnifiedDriver:
     mode = UNIFIED
     shown = ("/sys/fs/cgroup", "")
     clones_into_cgroup = True
+    filters_devices = True
     prefix = ""
     no_controller_hint = tree.NO_CONTROLLER_HINT
 

@@ -59,6 +59,17 @@ class PodOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
     volumes_from: Sequence[str] = field(
         default=(), metadata=about("Mount volumes from the specified container(s)", kind="stringArray")
     )
+    pid: str = field(default="", metadata=about("PID namespace to use"))
+    uts: str = field(default="", metadata=about("UTS namespace to use"))
+    devices: Sequence[str] = field(
+        default=(),
+        converter=read.paths,
+        metadata=about("Add a host device to the pod", flag="device", kind="strings"),
+    )
+    security_opt: Sequence[str] = field(default=(), metadata=about("Security Options", kind="stringArray"))
+    infra_conmon_pidfile: str = field(
+        default="", converter=read.path, metadata=about("Path to the file that will receive the PID of the infra")
+    )
     cgroup_parent: str = field(default="", metadata=about("Set parent cgroup for the pod"))
     create_command: Sequence[str] = field(
         default=(), metadata=about("The command line that creates it, shown by inspect as CreateCommand", flag="")

@@ -29,6 +29,15 @@ class RunningOptions(Options):
     personality: str = field(
         default="", metadata=about("Configure execution domain using personality (e.g., LINUX/LINUX32)")
     )
+    devices: Sequence[str] = field(
+        default=(),
+        converter=read.paths,
+        metadata=about("Add a host device to the container", flag="device", kind="strings"),
+    )
+    device_cgroup_rules: Sequence[str] = field(
+        default=(),
+        metadata=about("Add a rule to the cgroup allowed devices list", flag="device-cgroup-rule", kind="strings"),
+    )
     init_path: str = field(default="", converter=read.path, metadata=about("Path to the container-init binary"))
     read_only_tmpfs: bool = field(
         default=True,

@@ -324,7 +324,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"security_opt": ["mask=/a:b"]}, "--security-opt", "invalid mask '/a:b'"),
     ({"security_opt": ["mask="]}, "--security-opt", "invalid --security-opt"),
     ({"security_opt": ["apparmor=mine"]}, "--security-opt", "Apparmor is not enabled"),
-    ({"security_opt": ["foo"]}, "--security-opt", "invalid --security-opt 1: 'foo'"),
+    ({"security_opt": ["foo"]}, "--security-opt", 'invalid --security-opt 1: "foo"'),
     ({"volumes": ["/a:/b", "/c:/b/"]}, "--volume", "/b: duplicate mount destination"),
     ({"volumes": ["/a:/b"], "tmpfs": ["/b"]}, "--tmpfs", "/b: duplicate mount destination"),
     ({"volumes": ["/a:/b"], "mounts": [Mount(type="tmpfs", target="/b/.")]}, "--mount", "/b: duplicate"),

@@ -1,0 +1,50 @@
+"""What a pod's options say about its members' processes."""
+
+from __future__ import annotations
+
+import os
+
+from pypod.engine.specs.specs import security_options
+from pypod.errors import InvalidSpec
+from pypod.model.namespace import PRIVATE, parse_mode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pypod.model.namespace import Mode
+    from pypod.model.options.pod import PodOptions
+
+
+def member_fields(options: PodOptions) -> dict[str, Any]:
+    """Return fields of a ``PodSpec``, those that are asked for. Raises InvalidSpec naming the flag."""
+    found: dict[str, Any] = {kind: _mode(kind, given) for kind in ("pid", "uts") if (given := getattr(options, kind))}
+    if options.security_opt:
+        security_options(options.security_opt)
+        found["security_opt"] = tuple(options.security_opt)
+    if options.devices:
+        from pypod.engine.specs import devices
+
+        found["devices"] = devices.devices(options.devices)
+    if options.infra_conmon_pidfile:
+        if not options.infra:
+            message = "cannot set infra-conmon-pidfile without infra container: invalid configuration"
+            raise InvalidSpec("--infra-conmon-pidfile", message)
+        found["infra_conmon_pidfile"] = os.path.abspath(options.infra_conmon_pidfile)
+    return found
+
+
+def _mode(kind: str, text: str) -> Mode:
+    if text == "private":
+        return PRIVATE
+    mode = parse_mode(kind, text)
+    if mode.mode not in ("host", "ns"):
+        raise InvalidSpec(f"--{kind}", f"pods presently do not support {kind} namespace mode {text}")
+    if mode.mode == "ns":
+        try:
+            os.stat(mode.target)
+        except OSError as error:
+            why = os.strerror(error.errno or 0).lower()
+            message = f"cannot find specified {kind.upper()} namespace path: stat {mode.target}: {why}"
+            raise InvalidSpec(f"--{kind}", message) from error
+    return mode
