@@ -42,6 +42,15 @@ class ExecMethods(ContainerHandle):
         spec = _exec_spec(command, environment, user, working_directory, privileged, pass_fds=pass_fds)
         return process.run(self._engine, self.record(), spec, stdin, timeout)
 
+    def ps(self, arguments: Sequence[str] = ()) -> types.ExecResult:
+        """Run ps(1) in the container and return its result; where it has none, the host's ps in its pid namespace.
+
+        Raises WrongState, and CommandNotFound when the host lacks ps, nsenter, unshare or mount as well.
+        """
+        from pypod.engine.inspect.host_ps import run
+
+        return run(self._engine, self.record(), arguments)
+
     def popen(
         self,
         command: Sequence[str] | str,

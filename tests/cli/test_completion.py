@@ -51,6 +51,8 @@ def offered(world, *words: str) -> tuple[list[str], int]:
         (["ps", ""], []),
         (["top", "web", "pid,hp"], ["pid,hpid"]),
         (["completion", "z"], ["zsh"]),
+        (["ps", "--filter", "status=ru"], ["status=running"]),
+        (["ps", "--format", ""], ["json"]),
     ],
 )
 def test_what_is_offered(world, words: list[str], found: list[str]) -> None:
@@ -61,8 +63,9 @@ def test_what_is_offered(world, words: list[str], found: list[str]) -> None:
 
 def test_values_that_something_follows_get_no_space(world) -> None:
     assert offered(world, "run", "--ipc", "cont") == (["container:"], 6)
-    candidates, directive = offered(world, "ps", "--filter", "na")
-    assert (candidates, directive) == (["name="], 6)
+    assert offered(world, "ps", "--filter", "na") == (["name="], 6)
+    assert offered(world, "ps", "--format", "{{.ID}} {{.Status") == (["{{.ID}} {{.Status}}"], 6)
+    assert offered(world, "pod", "ps", "--format={{.Infra") == (["{{.InfraID}}", "{{.InfraId}}"], 6)
 
 
 @pytest.mark.parametrize(

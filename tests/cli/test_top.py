@@ -90,13 +90,18 @@ class TestTop:
             "Error: executing ps(1) in the container: runtime failed with exit status: 1 and output: "
         )
 
-    def test_without_ps_it_is_said(self, engine, pypod, tmp_path, busybox) -> None:
+    def test_without_ps_the_hosts_is_used(self, engine, pypod, tmp_path, busybox) -> None:
         (tmp_path / "bin").mkdir()
         (tmp_path / "bin/sleep").write_bytes(Path(busybox, "bin/busybox").read_bytes())
         (tmp_path / "bin/sleep").chmod(0o755)
         engine.containers.run(["/bin/sleep", "1000"], rootfs=str(tmp_path), name="web")
         assert rows(pypod.ok("top", "web", "user", "args"))[1] == ["0", "/bin/sleep 1000"]
-        done = pypod("top", "web", "aux")
+        heading, row = pypod.ok("top", "web", "-eo", "pid,args").splitlines()
+        assert (heading.split(), row.split(None, 1)) == (["PID", "COMMAND"], ["1", "/bin/sleep 1000"])
+        assert "sleep" not in Path("/proc/1/comm").read_text(), "the host's /proc is as before"
+        empty = tmp_path / "empty"
+        empty.mkdir()
+        done = pypod("top", "web", "aux", env={**os.environ, "PATH": str(empty)})
         assert (done.returncode, done.stdout) == (125, "")
         assert done.stderr.startswith("Error: executing ps(1) in the container: ")
 

@@ -221,12 +221,12 @@ def _write(names: Sequence[str], processes: Iterable[ContainerProcess]) -> None:
 
 
 def _ps(container: Container, words: Sequence[str]) -> str:
-    """Return the output of ps(1), run in a container, without the line of ps itself."""
+    """Return the output of ps(1), without the line of ps itself."""
     from pypod.cli.render.plain_text import escaped
 
     arguments = _split(words[0]) if len(words) == 1 else list(words)
     try:
-        done = container.exec(["ps", *arguments])
+        done = container.ps(arguments)
     except LaunchFailed as error:
         raise InvalidSpec("ARGS", f"executing ps(1) in the container: {error}") from error
     if done.exit_code:

@@ -55,7 +55,7 @@ class PodRow(Struct):
         self.truncate = truncate
 
     def __missing__(self, key: str) -> Any:
-        value = self[key] = _FIELDS[key](self)
+        value = self[key] = FIELDS[key](self)
         return value
 
     def identifier(self, text: str) -> str:
@@ -71,7 +71,7 @@ def _each(of: Callable[[PodRow, ContainerSummary], str]) -> Callable[[PodRow], s
     return lambda row: ",".join([of(row, one) for one in row.pod.members])
 
 
-_FIELDS: dict[str, Callable[[PodRow], Any]] = {
+FIELDS: dict[str, Callable[[PodRow], Any]] = {
     "Cgroup": lambda row: row.pod.cgroup_parent,
     "ContainerIds": _each(lambda row, one: row.identifier(one.id)),
     "ContainerNames": _each(lambda _, one: one.name),
@@ -157,7 +157,7 @@ def _write_format(options: Parsed, rows: Sequence[PodRow]) -> None:
 
         sys.stdout.write(encode([_as_json(row) for row in rows], indent="  ", escape_html=True) + "\n")
         return
-    headers = header_map(_FIELDS, _TITLES)
+    headers = header_map(FIELDS, _TITLES)
     write_format(text, rows, name="ps", headers=headers, stream=sys.stdout, noheading=options["noheading"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -103,8 +104,23 @@ class TestSession:
             "    (one,) = container.top()\n"
             "    print(one.pid, one.user, one.group, one.arguments, one.host_pid == container.state().pid)\n"
             "    print(one.host_uid != 5, one.host_uid == os.stat(f'/proc/{one.host_pid}').st_uid)\n"
+            "    print(container.ps(['-eo', 'pid,comm']).stdout.split()[:4])\n"
         )
-        assert with_image.python_code(code) == "1 5 6 ('sleep', '100') True\nTrue True\n"
+        ps = "[b'PID', b'COMMAND', b'1', b'sleep']"
+        assert with_image.python_code(code) == f"1 5 6 ('sleep', '100') True\nTrue True\n{ps}\n"
+
+    def test_ps_of_the_host_shows_a_container_without_one(self, user: User, busybox: str) -> None:
+        directory = user.home / "only-sleep"
+        directory.mkdir()
+        shutil.copy(f"{busybox}/bin/busybox", directory / "sleep")
+        for path in (directory, directory / "sleep"):
+            path.chmod(0o755)
+        code = (
+            "import pypod\n"
+            f"with pypod.Container.run(['/sleep', '100'], rootfs={str(directory)!r}, userns='auto') as container:\n"
+            "    print(container.ps(['-eo', 'pid,comm']).stdout.split()[:4])\n"
+        )
+        assert user.python_code(code) == "[b'PID', b'COMMAND', b'1', b'sleep']\n"
 
     def test_the_usage_counts_files_of_other_ids_and_reset_removes_them(self, user: User) -> None:
         code = (
