@@ -73,8 +73,13 @@ def look_and_clean(engine: Engine, where: str) -> None:
         pod.remove(force=True, timeout=0)
     for container in engine.containers.list(all=True):
         container.remove(force=True, timeout=0)
+    for volume in engine.volumes.list():
+        assert Path(volume.mount()).is_dir(), where
+        volume.remove(force=True, timeout=0)
     repair(engine)
     assert created_nothing(engine), (where, seen)
+    assert engine.volumes.list() == [], where
+    assert not any(Path(engine.layout.volumes).glob("*")), where
     wait_until(lambda: not trash.contents(engine))
     for group in groups.values():
         assert not Path(engine.cgroups.tracking_directory(group)).exists(), (where, seen)

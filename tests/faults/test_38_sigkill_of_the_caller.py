@@ -51,6 +51,17 @@ def pod_in_a_block(engine: Engine, busybox: str) -> None:
         pod.run(SLEEP, rootfs=busybox, name="m").exec(["true"])
 
 
+VOLUMES = ["named:/named", "/anonymous"]
+
+
+def run_with_volumes(engine: Engine, busybox: str) -> None:
+    engine.containers.run(SLEEP, rootfs=busybox, name="c", volumes=VOLUMES)
+
+
+def filled_volume(engine: Engine, _: str) -> None:
+    Path(engine.volumes.create("named").path, "f").touch()
+
+
 def nothing(engine: Engine, busybox: str) -> None:
     pass
 
@@ -77,6 +88,13 @@ ACTIONS: Actions = {
     "remove pod": (pod_running, lambda engine, _: engine.pods.get("p").remove(force=True, timeout=0)),
     "repair": (left_behind, lambda engine, _: repair(engine)),
     "block": (nothing, pod_in_a_block),
+    "create volume": (nothing, lambda engine, _: engine.volumes.create("named")),
+    "run with volumes": (nothing, run_with_volumes),
+    "remove container with volumes": (
+        run_with_volumes,
+        lambda engine, _: engine.containers.get("c").remove(force=True, timeout=0),
+    ),
+    "remove volume": (filled_volume, lambda engine, _: engine.volumes.get("named").remove()),
 }
 
 
