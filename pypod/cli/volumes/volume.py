@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pypod.api.engine import Engine
+    from pypod.api.volume import Volume
     from pypod.cli.flags.parser import Parsed
 
 VOLUME_CREATE = Command(
@@ -159,19 +161,32 @@ def run_volume_rm(options: Parsed, root: str | None) -> int:
     timeout = float(options["time"]) if options.changed("time") else None
     failures: list[PypodError] = []
     with Engine(root) as engine:
-        for name in names or [one.name for one in engine.volumes.list()]:
+        for volume in _named(engine, names, failures) if names else engine.volumes.list():
             try:
-                volume = engine.volumes.get(name)
+                if not engine.volumes.exists(volume.name):  # named twice
+                    gone = NoSuchVolume(volume.name)
+                    gone.message = f"no volume with name {volume.name} found in database: no such volume"
+                    raise gone
                 volume.remove(force=force, timeout=timeout)
                 print(volume.name, flush=True)
-            except NoSuchVolume as error:
-                if not force:
-                    failures.append(error)
             except PypodError as error:
                 failures.append(error)
-    for failure in sorted(failures, key=lambda one: not isinstance(one, NoSuchVolume)):  # as podman: those come first
+    if force:
+        failures = [error for error in failures if not isinstance(error, NoSuchVolume)]
+    for failure in failures:
         tell(f"Error: {failure}")
     return _code(failures)
+
+
+def _named(engine: Engine, names: Sequence[str], failures: list[PypodError]) -> list[Volume]:
+    """Return the volumes with these names; add the errors of the others to ``failures``."""
+    found = []
+    for name in names:
+        try:
+            found.append(engine.volumes.get(name))
+        except PypodError as error:
+            failures.append(error)
+    return found
 
 
 def _code(failures: Sequence[PypodError]) -> int:
