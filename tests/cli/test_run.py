@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import Program
+from tests.facts import kill_and_wait
 
 pytestmark = pytest.mark.root
 
@@ -376,3 +377,13 @@ def test_a_user_that_is_a_number_has_an_entry(pypod, busybox) -> None:
     entry = "u$USERNAME:x:$UID:$GID:$NAME at $HOME:$HOME/$GID:/bin/false"
     said = pypod.ok("run", "--rm", "-u", "5000:33", "--passwd-entry", entry, *root, *last)
     assert said == "u5000:x:5000:33:container user at /://33:/bin/false\n"
+
+
+def test_a_run_in_a_broken_pod_leaves_nothing(pypod, engine, busybox) -> None:
+    """Otherwise the restart that repairs the pod would start it."""
+    pod = engine.pods.create("p")
+    pod.run(["sleep", "1000"], name="web", rootfs=busybox)
+    kill_and_wait(pod.state().infra.pid)
+    refused = pypod("run", "--pod", "p", "--rootfs", busybox, "true")
+    assert (refused.returncode, refused.stdout) == (125, "")
+    assert [one.name for one in pod.containers()] == ["web"]

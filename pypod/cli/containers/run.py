@@ -144,7 +144,7 @@ def run_run(options: Parsed, root: str | None) -> int:
     from pypod.api.engine import Engine
     from pypod.cli.containers.following import OUTPUTS, attached_streams, follow, warn_without_terminal
     from pypod.cli.render.terminal import parse_detach_keys, size
-    from pypod.errors import InvalidSpec
+    from pypod.errors import InvalidSpec, PodBroken
 
     detach = options["detach"]
     if detach and options.changed("detach-keys"):
@@ -163,8 +163,8 @@ def run_run(options: Parsed, root: str | None) -> int:
         try:
             container.start(columns=columns, rows=rows, attended=not detach, pass_fds=passed, environment=variables)
         except BaseException as error:
-            # as in podman, one that could be created stays; podman looks at invalid options before that
-            if options["rm"] or isinstance(error, InvalidSpec):
+            # as in podman, one that could be created stays; what podman refuses before that leaves none
+            if options["rm"] or isinstance(error, InvalidSpec | PodBroken):
                 container.remove(force=True)
             raise
         if detach:
