@@ -124,7 +124,6 @@ def test_a_start_that_fails_has_podman_s_code(pypod, busybox, engine, flags, mes
         (["run", "--memory", "1x", "--rootfs", "/:O", "true"], "invalid value for memory: invalid size: '1x'"),
         (["create", "--dns", "1.1.1.1", "--name", "p"], "conflicting options: dns and the network mode: none"),
         (["run", "--pod", "new:", "--rootfs", "/:O", "true"], "new pod name must be at least one character"),
-        (["run", "-v", "/tmp:/mnt:U", "--rootfs", "/:O", "true"], "mount option 'U' is not available yet"),
         (["run", "--security-opt", "apparmor=x", "--rootfs", "/:O", "true"], "Apparmor is not enabled"),
         (["run", "--security-opt", "bogus", "--rootfs", "/:O", "true"], "invalid --security-opt 1"),
         (["run", "--no-hosts", "--add-host", "a:1.2.3.4", "--rootfs", "/:O", "true"], "cannot be set together"),
