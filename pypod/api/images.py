@@ -49,15 +49,16 @@ class Images:
         their full names and returns one, which is remembered. ``platform`` is OS/ARCHITECTURE[/VARIANT], by default
         this machine's. What exists locally is not fetched again.
 
-        Raises InvalidSpec, NotInRegistry, Unauthorized, RegistryError, InvalidImage.
+        Raises InvalidSpec, NotInRegistry, Unauthorized, RegistryError, InvalidImage, and PermissionDenied for an image
+        that policy.json does not accept.
         """
         from pypod.engine.core import announce
         from pypod.images.config import registries
 
-        wanted = _platform(platform)
+        wanted, policy = _platform(platform), access.signature_policy if access else ""
         transport, rest = split_transport(ref)
         if transport not in ("", "docker"):
-            image = self._pull_from(transport, rest, wanted, progress)
+            image = self._pull_from(transport, rest, wanted, progress, policy)
         else:
             image = self._pull_first(registries.load(), ref, wanted, access, progress, choose)
         announce.image(self._engine, announce.PULL, "", ref)
@@ -103,7 +104,7 @@ class Images:
         access: Access | None,
         progress: Callable[[Progress], None] | None,
     ) -> Image:
-        from pypod.engine.images import pulling
+        from pypod.engine.images import pulling, trusting
         from pypod.images.registry.access import Access
         from pypod.images.registry.client import RegistrySource
         from pypod.model.progress import Progress
@@ -126,19 +127,30 @@ class Images:
                 repository=reference.name,
                 platform=platform,
                 progress=progress,
+                candidate=trusting.of_registry(reference, access.signature_policy if access else ""),
             )
         return Image(self._engine, identifier, str(reference))
 
     def _pull_from(
-        self, transport: str, rest: str, platform: Platform | None, progress: Callable[[Progress], None] | None
+        self,
+        transport: str,
+        rest: str,
+        platform: Platform | None,
+        progress: Callable[[Progress], None] | None,
+        policy: str,
     ) -> Image:
         from pypod.engine.images.archives import pull_from
 
-        found = pull_from(self._engine, transport, rest, platform, progress)
+        found = pull_from(self._engine, transport, rest, platform, progress, policy)
         return Image(self._engine, found.id, found.called)
 
     def load(
-        self, path: str = "", *, fd: int = -1, progress: Callable[[types.Progress], None] | None = None
+        self,
+        path: str = "",
+        *,
+        fd: int = -1,
+        progress: Callable[[types.Progress], None] | None = None,
+        signature_policy: str = "",
     ) -> Sequence[Image]:
         """Load all images, with their names, from an archive or directory written by ``save``, podman or docker.
 
@@ -146,12 +158,13 @@ class Images:
         (``https://``). With ``fd`` the archive is read from a descriptor, which may be a pipe, and ``path`` is only its
         name in errors.
 
-        Raises InvalidImage for an invalid archive, InvalidSpec when it does not exist.
+        Raises InvalidImage for an invalid archive, InvalidSpec when it does not exist, and PermissionDenied when
+        policy.json, or the policy at the path ``signature_policy``, does not accept it.
         """
         from pypod.engine.core import announce
         from pypod.engine.images.archives import load
 
-        found = load(self._engine, path, fd, progress)
+        found = load(self._engine, path, fd, progress, signature_policy)
         loaded = [Image(self._engine, one.id, one.called, names) for one, names in found]
         announce.image(self._engine, announce.LOAD, "", path)
         return loaded

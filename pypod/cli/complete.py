@@ -70,7 +70,8 @@ def _candidates(words: list[str], top: Command, root: str | None) -> Found:
     if rest[0] in GROUPS:
         verbs = GROUPS[rest.pop(0)][1]
         if not rest and not (current.startswith("-") and "" in verbs):
-            listed = starting(current, [(name, row[2]) for name, row in sorted(verbs.items()) if name])
+            single = [(name, row[2]) for name, row in sorted(verbs.items()) if name and " " not in name]
+            listed = starting(current, single)
             return (listed if "" not in verbs else [*listed, *_of_row(verbs[""], [], current, store)[0]]), NO_FILES
     row = verbs.get(rest[0]) if rest else None
     if row is not None:

@@ -187,12 +187,14 @@ def _verb(rest: list[str]) -> tuple[Verb, str] | None:
         path = f"pypod {rest.pop(0)}"
         if not rest or rest[0] in _HELP:
             group = load(verbs[""])[0] if "" in verbs else Command(path=path, summary=summary)
-            commands = tuple((name, row[2]) for name, row in sorted(verbs.items()) if name)
+            commands = tuple((name, row[2]) for name, row in sorted(verbs.items()) if name and " " not in name)
             print(usage(group.replace(commands=commands)), end="", flush=True)
             if not rest:
                 raise UsageError(path, f"missing command '{path} COMMAND'")
             return None
     name = rest.pop(0) if rest[0] in verbs or "" not in verbs else ""
+    if rest and f"{name} {rest[0]}" in verbs:
+        name = f"{name} {rest.pop(0)}"
     if name not in verbs:
         raise UsageError(path, f"unrecognized command `{path} {name}`\nTry '{path} --help' for more information")
     return verbs[name], f"{path} {name}".rstrip()

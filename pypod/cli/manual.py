@@ -28,12 +28,16 @@ def pages() -> dict[str, str]:
     found = {"pypod.1": _page(whole_top(), [f"pypod-{name}" for name in sorted({*VERBS, *GROUPS})])}
     for group, verbs in (("", VERBS), *((name, one[1]) for name, one in GROUPS.items())):
         if group:
-            found[f"pypod-{group}.1"] = _page(_group(group, verbs), [f"pypod-{group}-{name}" for name in verbs if name])
+            found[f"pypod-{group}.1"] = _page(_group(group, verbs), _names(group, verbs))
         for name, row in verbs.items():
             if name:
                 path = f"pypod {group} {name}" if group else f"pypod {name}"
                 found[_file(path)] = _page_of(load(row)[0], path)
     return found
+
+
+def _names(group: str, verbs: Verbs) -> list[str]:
+    return [f"pypod-{group}-{name}".replace(" ", "-") for name in verbs if name]
 
 
 def _file(path: str) -> str:
@@ -52,7 +56,7 @@ def _page_of(command: Command, path: str) -> str:
 
 def _group(name: str, verbs: Verbs) -> Command:
     found = load(verbs[""])[0] if "" in verbs else Command(path="", summary=GROUPS[name][0])
-    rows = tuple((verb, row[2]) for verb, row in sorted(verbs.items()) if verb)
+    rows = tuple((verb, row[2]) for verb, row in sorted(verbs.items()) if verb and " " not in verb)
     return found.replace(path=f"pypod {name}", commands=rows)
 
 

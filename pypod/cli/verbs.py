@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTAINER_VERBS", "GROUPS", "VERBS", "load"]
 
-# verb: (module of pypod.cli, name of the command in it, summary). See load() for the objects in that module.
+# verb, or two words for one in a group within a group: (module of pypod.cli, name of the command in it, summary). See
+# load() for the objects in that module.
 CONTAINER_VERBS: Verbs = {
     "attach": ("containers.attach", "attach", "Attach to a running container"),
     "commit": ("containers.commit", "commit", "Create new image based on the changed container"),
@@ -59,7 +60,11 @@ IMAGE_VERBS: Verbs = {
     "rm": ("images.rmi", "rmi", "Removes one or more images from local storage"),
     "save": ("images.save", "save", "Save image(s) to an archive"),
     "search": ("images.search", "search", "Search registry for image"),
+    "sign": ("images.trust", "image_sign", "Sign an image"),
     "tag": ("images.tag", "tag", "Add an additional name to a local image"),
+    "trust": ("images.trust", "image_trust", "Manage container image trust policy"),
+    "trust set": ("images.trust", "trust_set", "Set default trust policy or a new trust policy for a registry"),
+    "trust show": ("images.trust", "trust_show", "Display trust policy for the system"),
     "tree": ("images.history", "image_tree", "Print layer hierarchy of an image in a tree format"),
     "umount": ("images.mount", "image_unmount", "Unmount an image's root filesystem"),
     "unmount": ("images.mount", "image_unmount", "Unmount an image's root filesystem"),

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
         def __exit__(self, *_: object) -> None: ...
 
     class Archived(Source, Protocol):
-        """A source that may hold several images."""
+        """A source that may hold several images; ``transport`` is the kind of file or directory."""
+
+        transport: str
 
         def images(self) -> tuple[StoredImage, ...]:
             """List them. Raises InvalidImage."""

@@ -63,12 +63,12 @@ def write_file(directory_fd: int, name: str, pieces: Iterable[bytes], mode: int 
     return size
 
 
-def replace_file(path: str, text: str) -> None:
+def replace_file(path: str, text: str, *, mode: int = 0o600) -> None:
     """Write one of our own files atomically, replacing an existing one; safe against concurrent writers."""
     directory, name = os.path.split(path)
     directory_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        write_file(directory_fd, name, [text.encode()], 0o600)
+        write_file(directory_fd, name, [text.encode()], mode)
     finally:
         os.close(directory_fd)
 

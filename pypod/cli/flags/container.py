@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.cli.flags.health import HEALTH_FLAGS, healthcheck_option
 from pypod.cli.flags.options import flags_of, options_given
 from pypod.cli.flags.parser import Flag
-from pypod.cli.flags.registry import ACCESS_FLAGS, PLATFORM_FLAGS
+from pypod.cli.flags.registry import ACCESS_FLAGS, PLATFORM_FLAGS, POLICY_FLAG
 from pypod.errors import InvalidSpec
 from pypod.model.options.container import ContainerOptions
 
@@ -53,6 +53,7 @@ FLAGS: tuple[Flag, ...] = (
     *ACCESS_FLAGS,
     *HEALTH_FLAGS,
     *PLATFORM_FLAGS,
+    POLICY_FLAG,
 )
 
 

@@ -18,6 +18,7 @@ PLATFORM_FLAGS: tuple[Flag, ...] = (
     Flag(name="platform", help="Specify the platform for selecting the image (OS/ARCH[/VARIANT])"),
     Flag(name="variant", help="Use VARIANT instead of the running architecture variant for choosing images"),
 )
+POLICY_FLAG = Flag(name="signature-policy", hidden=True, help="Path of a policy to use instead of policy.json")
 ACCESS_FLAGS: tuple[Flag, ...] = (
     Flag(
         name="authfile", help="Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override"
@@ -62,6 +63,7 @@ def access_with(options: Parsed, *, cert_dir: str = "", credentials: tuple[str, 
         tls_verify=options["tls-verify"] if options.changed("tls-verify") else None,
         cert_dir=cert_dir,
         authfile=options["authfile"],
+        signature_policy=options["signature-policy"] if POLICY_FLAG in options.command.flags else "",
         credentials=credentials,
         user_agent=f"pypod/{__version__}",
     )

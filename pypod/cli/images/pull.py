@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.flags.registry import ACCESS_FLAGS, PLATFORM_FLAGS, access, platform
+from pypod.cli.flags.registry import ACCESS_FLAGS, PLATFORM_FLAGS, POLICY_FLAG, access, platform
 from pypod.cli.render.plain_text import tell
 from pypod.errors import InvalidSpec, PypodError
 
@@ -31,6 +31,7 @@ PULL = Command(
         Flag(name="quiet", short="q", kind="bool", help="Suppress output information when pulling images"),
         *ACCESS_FLAGS,
         *PLATFORM_FLAGS,
+        POLICY_FLAG,
     ),
     examples=(
         "pypod pull busybox",

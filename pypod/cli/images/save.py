@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.cli.flags.parser import Command, Flag
+from pypod.cli.flags.registry import POLICY_FLAG
 from pypod.cli.render.telling import Telling
 from pypod.errors import InvalidSpec, SystemFailure
 
@@ -20,6 +21,7 @@ LOAD = Command(
     flags=(
         Flag(name="input", short="i", help="Read from specified archive file, directory or URL (default: stdin)"),
         Flag(name="quiet", short="q", kind="bool", help="Suppress the output"),
+        POLICY_FLAG,
     ),
     examples=("pypod load -i fedora.tar", "pypod load < fedora.tar", "pypod load -i https://example.com/fedora.tar"),
     max_args=0,
@@ -74,7 +76,7 @@ def run_load(options: Parsed, root: str | None) -> int:
     elif not is_address(path) and not os.path.exists(path):
         raise InvalidSpec("--input", f"stat {path}: no such file or directory")
     with Engine(root) as engine, Telling(quiet=options["quiet"]) as telling:
-        loaded = engine.images.load(path, fd=fd, progress=telling)
+        loaded = engine.images.load(path, fd=fd, progress=telling, signature_policy=options["signature-policy"])
         names = [name for image in loaded for name in image.loaded_names or (f"sha256:{image.id}",)]
     for name in names:
         print(f"Loaded image: {name}")

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.images import pulling
+from pypod.engine.images import pulling, trusting
 from pypod.engine.images.stored import StoredImage
 from pypod.errors import InvalidSpec
 from pypod.images.archive.detect import detect, open_source
@@ -32,20 +32,24 @@ def pull_from(
     rest: str,
     platform: Platform | None,
     progress: Callable[[Progress], None] | None,
+    policy: str = "",
 ) -> StoredImage:
     """Import the single image that ``transport:rest`` refers to; see ``Images.pull``."""
     what = f"{transport}:{rest}"
     with _opened(what), open_source(transport, rest) as source:
-        place = rest.partition(":")[0]
+        place, _, image = rest.partition(":")
+        candidate = trusting.of_file(transport, place, image, policy)
         names = _names_of_layout(place) if transport == "oci" else []
         names = names or _full_names(_names_in(source))
         names = names or ([_name_of_path(place)] if transport in ("oci", "dir") else [])
-        identifier = pulling.pull(context, source, what, names=names, platform=platform, progress=progress)
+        identifier = pulling.pull(
+            context, source, what, names=names, platform=platform, progress=progress, candidate=candidate
+        )
     return StoredImage(context, identifier, names[0] if names else "")
 
 
 def load(
-    context: Context, path: str, fd: int, progress: Callable[[Progress], None] | None
+    context: Context, path: str, fd: int, progress: Callable[[Progress], None] | None, policy: str = ""
 ) -> list[tuple[StoredImage, tuple[str, ...]]]:
     """Import all images of an archive or directory, each with the names it has there; see ``Images.load``."""
     if fd < 0 and is_address(path):
@@ -54,7 +58,7 @@ def load(
             with _opened(path):
                 write_pieces(fd, fetched(path))
                 os.lseek(fd, 0, os.SEEK_SET)
-            return load(context, path, fd, progress)
+            return load(context, path, fd, progress, policy)
         finally:
             os.close(fd)
     loaded = []
@@ -67,11 +71,17 @@ def load(
             what = names[0] if names else path
             if progress is not None:
                 progress(Progress(state="loading", name=what))
+            candidate = trusting.of_file(source.transport, path, _image_of(source.transport, one.names), policy)
             with source.select(one.choice) as chosen:
-                identifier = pulling.pull(context, chosen, what, names=names, progress=progress)
+                identifier = pulling.pull(context, chosen, what, names=names, progress=progress, candidate=candidate)
             told = [name.removesuffix(":latest") for name in from_path]  # podman's words
             loaded.append((StoredImage(context, identifier, names[0] if names else ""), tuple(told or names)))
     return loaded
+
+
+def _image_of(transport: str, names: Sequence[str]) -> str:
+    """Return the part after the path in podman's name of an image in an archive."""
+    return names[0] if transport == "docker-archive" and names else ""
 
 
 def save(

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import SHARED, Lock
 from pypod.engine.core.parallel import Stopped, in_parallel
+from pypod.engine.images import trusting
 from pypod.engine.images.incoming import Incoming, is_full, make_room
 from pypod.engine.images.removal import sweep
 from pypod.engine.session import inside, session
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pypod.engine.core.context import Context
+    from pypod.engine.images.trusting import Candidate
     from pypod.images.ends import Source
     from pypod.images.layers.unpack import Unpacked
     from pypod.model.images.config import ImageConfig
@@ -74,17 +76,22 @@ def pull(
     repository: str = "",
     platform: Platform | None = None,
     progress: Callable[[Progress], None] | None = None,
+    candidate: Candidate | None = None,
 ) -> str:
     """Import an image from a source into the store, name it, and return its id.
 
     ``what`` names it in errors. With a ``repository``, the digest is recorded for that repository. ``progress`` is
-    called from the threads of the pull, one call at a time. Raises InvalidImage, RegistryError, SystemFailure; the
-    layers that were completed stay in the store then, unless the disk is full, but no image is added.
+    called from the threads of the pull, one call at a time. The policy must accept the ``candidate``, if there is one.
+
+    Raises InvalidImage, RegistryError, SystemFailure, PermissionDenied; the layers that were completed stay in the
+    store then, unless the disk is full, but no image is added.
     """
     with Boundary(f"pull {what}"):
         try:
             with Lock(context.layout.images, SHARED) as lock, lock:
                 manifest, named = resolve(source, platform, what)
+                if candidate is not None:
+                    trusting.require(candidate, manifest.digest)
                 return _Pull(context, source, what, manifest, progress).run(names, {manifest.digest, named}, repository)
         except (OSError, PypodError) as error:
             if is_full(error):

@@ -28,6 +28,8 @@ _VERSION = b"Directory Transport Version: 1.1\n"
 class DirSource:
     """The image in a ``dir:`` directory."""
 
+    transport = "dir"
+
     def __init__(self, path: str) -> None:
         self._files = Directory(path)
 

@@ -64,6 +64,8 @@ class DockerArchiveSource:
     The owner of ``files`` closes them; ``select`` returns another image of the same archive.
     """
 
+    transport = "docker-archive"
+
     def __init__(self, files: Archive, choice: str = "", *, owner: bool = True) -> None:
         self._files = files
         self._choice = choice

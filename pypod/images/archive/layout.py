@@ -37,7 +37,7 @@ class LayoutSource:
     def __init__(self, files: Files, choice: str = "", *, transport: str = "oci", owner: bool = True) -> None:
         self._files = files
         self._choice = choice
-        self._transport = transport
+        self.transport = transport
         self._owner = owner
 
     def images(self) -> tuple[StoredImage, ...]:
@@ -47,7 +47,7 @@ class LayoutSource:
 
     def select(self, choice: str) -> LayoutSource:
         """Return another image of the same layout, valid as long as this one is open."""
-        return LayoutSource(self._files, choice, transport=self._transport, owner=False)
+        return LayoutSource(self._files, choice, transport=self.transport, owner=False)
 
     def manifest(self, digest: str = "") -> tuple[str, bytes]:
         """Return the image's manifest or index, or the one with that digest; both are verified against it.
@@ -76,7 +76,7 @@ class LayoutSource:
 
     def _chosen(self) -> Descriptor:
         entries = self._entries()
-        where = f"{self._transport}:{self._files.where}"
+        where = f"{self.transport}:{self._files.where}"
         if self._choice.startswith("@"):
             return entries[position(self._choice, len(entries), where)]
         if not self._choice:

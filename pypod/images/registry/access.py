@@ -19,6 +19,7 @@ class Access(Value):
     ``tls_verify`` None: as in registries.conf, otherwise verified; False: also unverified TLS, and http.
     ``cert_dir`` holds ``*.crt``, ``*.cert`` and ``*.key`` (containers-certs.d(5)). ``credentials`` are user name and
     password, and are not sent to mirrors. ``authfile`` replaces every other file with credentials.
+    ``signature_policy`` is the path of a policy to use instead of policy.json, which says what is accepted.
     ``user_agent`` is sent to registries, with the version.
     ``retries`` is how often a request is repeated after a connection error, 429 or 5xx; ``sleep`` waits in between.
 
@@ -32,6 +33,7 @@ class Access(Value):
     cert_dir: str = ""
     authfile: str = ""
     credentials: tuple[str, str] | None = None
+    signature_policy: str = ""
     user_agent: str = "pypod"
     retries: int = 3
     retry_delay_s: float = 1.0
