@@ -86,7 +86,7 @@ class TestContainers:
 
     def test_hosts(self, pypod, configured, busybox) -> None:
         out = pypod.ok("run", "--rm", "--net=private", "--rootfs", f"{busybox}:O", "cat", "/etc/hosts")
-        assert "192.0.2.7\thost.containers.internal\n" in out
+        assert "192.0.2.7\thost.containers.internal host.docker.internal\n" in out
         configured('[containers]\nhost_containers_internal_ip = "none"\n')
         out = pypod.ok("run", "--rm", "--net=private", "--rootfs", f"{busybox}:O", "cat", "/etc/hosts")
         assert "host.containers.internal" not in out

@@ -168,7 +168,7 @@ def test_a_stop_that_takes_too_long(pypod, engine, busybox) -> None:
     """Meanwhile the container is shown as stopping, and nothing new can be begun in it."""
     container = engine.containers.run(DEAF, name="it", rootfs=busybox)
     wait_for_output(container, b"ready")
-    stop = pypod.start("stop", "-t", "2", "it", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    stop = pypod.start("stop", "-t", "15", "it", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     wait_until(lambda: container.state().status == "stopping")
     assert pypod.ok("ps", "-a", "--format", "{{.Status}} {{.State}}") == "Stopping Stopping\n"
     assert pypod.ok("ps", "-a", "--filter", "status=stopping", "--format", "{{.Names}}") == "it\n"
@@ -178,9 +178,9 @@ def test_a_stop_that_takes_too_long(pypod, engine, busybox) -> None:
     assert refused.returncode == 125
     assert "must be in Created or Stopped state to be started" in refused.stderr
     assert "cannot remove" in pypod("rm", "it").stderr
-    out, errors = stop.communicate(timeout=30)
+    out, errors = stop.communicate(timeout=60)
     assert (stop.returncode, out) == (0, b"it\n")
-    warning = rb'time="[^"]+" level=warning msg="StopSignal SIGTERM failed to stop container it in 2 seconds, '
+    warning = rb'time="[^"]+" level=warning msg="StopSignal SIGTERM failed to stop container it in 15 seconds, '
     assert re.fullmatch(warning + rb'resorting to SIGKILL"\n', errors), errors
     assert container.state().exit_code == 137
     assert pypod.ok("stop", "-t", "2", "it") == "it\n"

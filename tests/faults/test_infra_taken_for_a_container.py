@@ -53,7 +53,7 @@ def test_a_verb_of_containers_names_the_pod(engine: Engine, pod: Pod, busybox: s
 def test_so_does_the_command_line_given_the_beginning_of_an_id(engine: Engine, pod: Pod) -> None:
     assert pod.infra is not None
     done = Program(engine.layout.root)("exec", pod.infra.id[:4], "true")
-    assert done.returncode == 125
+    assert done.returncode == 255
     assert "is the infra of pod" in done.stderr
     assert "damaged" not in done.stderr
     assert pod.status == "Running"

@@ -91,7 +91,7 @@ def test_a_set_group_id_directory_gives_nothing_to_what_is_in_it(place: Place) -
 def test_the_root_is_open_to_all_when_the_layer_does_not_say(place: Place) -> None:
     before = os.umask(0o077)
     try:
-        assert snapshot(place.unpack(Layer().add("f")))["."][0] == "0o40755"
+        assert snapshot(place.unpack(Layer().add("f")))["."][0] == "0o40555"
         assert snapshot(place.unpack(Layer().directory("./", mode=0o711)))["."][0] == "0o40711"
     finally:
         os.umask(before)

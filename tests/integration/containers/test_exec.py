@@ -126,7 +126,7 @@ class TestExec:
     def test_wrong_user_and_directory_inside(self, box) -> None:
         with pytest.raises(LaunchFailed, match="unable to find user nobody-here"):
             box.exec(["true"], user="nobody-here")
-        with pytest.raises(LaunchFailed, match='workdir "/nowhere" does not exist'):
+        with pytest.raises(LaunchFailed, match="chdir `/nowhere`: No such file"):
             box.exec(["true"], working_directory="/nowhere")
 
     def test_is_in_the_group_and_the_namespaces(self, engine, box) -> None:

@@ -117,5 +117,5 @@ def test_the_working_directory_of_run_and_exec(box) -> None:
     container = box.stay(working_directory="/tmp")
     assert execute(container, "pwd") == "/tmp\n"
     assert execute(container, "pwd", working_directory="/bin") == "/bin\n"
-    with pytest.raises(LaunchFailed, match='workdir "/nosuch" does not exist'):
+    with pytest.raises(LaunchFailed, match="chdir `/nosuch`: No such file"):
         container.exec(["pwd"], working_directory="/nosuch")

@@ -274,12 +274,12 @@ class TestAsUser:
         assert with_image.ok("run", "--rm", "--userns=keep-id", "-v", volume, *words).split() == [str(uid), str(gid)]
         file = with_image.home / "shared"
         assert (file.stat().st_uid, file.stat().st_gid) == (uid, gid)
-        named = ["sh", "-c", "tail -n 1 /etc/group; touch /tmp/x; chown $(id -un):$(id -gn) /tmp/x; stat -c %G /tmp/x"]
+        named = ["sh", "-c", "tail -n 1 /etc/group; touch /tmp/x; chown $(id -un):$(id -gn) /tmp/x; stat -c %g /tmp/x"]
         subprocess.run(["tar", "-C", plain, "-cf", plain.parent / "plain.tar", "."], check=True)
         with_image.ok("import", "-q", plain.parent / "plain.tar", "localhost/plain")
         entry, owner = with_image.ok("run", "--rm", "--userns=keep-id", "localhost/plain", *named).split()
         with_image.ok("rmi", "localhost/plain")
-        assert (entry, owner) == (f"{with_image.name}:x:{gid}:{with_image.name}", with_image.name)
+        assert (entry, owner) == (f"{with_image.name}:x:{gid}:{with_image.name}", str(gid))
         other = with_image.ok("run", "--rm", "--userns=keep-id:uid=70,gid=80", "-v", volume, *words)
         assert other.split() == ["70", "80"]
 
