@@ -16,7 +16,7 @@ from pypod.cli.verbs import GROUPS, VERBS, load
 COMMANDS = [
     "pypod",
     *(f"pypod-{name}" for name in (*VERBS, *GROUPS)),
-    *(f"pypod-{group}-{name}" for group, (_, verbs) in GROUPS.items() for name in verbs if name),
+    *(f"pypod-{group}-{name.replace(' ', '-')}" for group, (_, verbs) in GROUPS.items() for name in verbs if name),
 ]
 
 
