@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -161,11 +162,13 @@ class TestInContainers:
         run = ("run", "--rm", "--network=none", *flags, "--secret=s1", "--rootfs", f"{busybox}:O")
         assert storage.ok(*run, "cat", "/run/secrets/s1") == "swordfish"
 
-    def test_in_a_user_namespace(self, storage, busybox) -> None:
+    def test_in_a_user_namespace(self, storage, busybox, tmp_path) -> None:
+        rootfs = shutil.copytree(busybox, tmp_path / "root", symlinks=True)
+        shutil.rmtree(rootfs / "run", ignore_errors=True)  # of root on the host, where nothing can be made inside
         maps = "--uidmap=0:100000:5000", "--gidmap=0:100000:5000"
         flags = "--secret=s1,uid=5,mode=400", "--secret=s1,type=env"
         script = "cat /run/secrets/s1; echo $s1; stat -c %u /run/secrets/s1"
-        out = storage.ok("run", "--rm", "--network=none", *maps, *flags, "--rootfs", f"{busybox}:O", "sh", "-c", script)
+        out = storage.ok("run", "--rm", "--network=none", *maps, *flags, "--rootfs", f"{rootfs}:O", "sh", "-c", script)
         assert out == "swordfishswordfish\n5\n"
 
     def test_a_container_keeps_the_content(self, storage, engine, busybox) -> None:
