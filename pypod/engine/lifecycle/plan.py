@@ -11,7 +11,7 @@ from pypod.engine.session import id_maps, session
 from pypod.engine.storage import overlay
 from pypod.kernel import idmap, programs
 from pypod.kernel.programs import path as program_path
-from pypod.model.mount import IMAGE, VOLUME
+from pypod.model.mount import IMAGE, TMPFS, VOLUME
 from pypod.model.namespace import HOST, OWN_IDS, POD
 from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
 from pypod.runtime.oci import Places, runtime_spec
@@ -82,6 +82,10 @@ def _sourced(start: Start) -> ContainerSpec:
 def _placed(start: Start, mount: Mount) -> Mount:
     if start.special is not None and (mount.type == IMAGE or mount.overlay):
         return mount.replace(options=tuple(start.special.overlay(mount)))
+    if mount.type == TMPFS and mount.chown:
+        from pypod.engine.lifecycle.special_mounts import owned_options
+
+        return mount.replace(options=owned_options(mount, start.spec.user))
     if start.volumes is None or mount.type != VOLUME:
         return mount
     place = start.volumes.place(mount)

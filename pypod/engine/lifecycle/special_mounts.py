@@ -166,6 +166,17 @@ class SpecialMounts:
         return tuple(dict.fromkeys(asked)) if self._maps is not None else ()
 
 
+def owned_options(mount: Mount, user: str) -> tuple[str, ...]:
+    """Return the options of a tmpfs that belongs to the container's user. Raises InvalidSpec for a name."""
+    own = []
+    for key, name in zip(("uid", "gid"), (user or "0").split(":"), strict=False):
+        if not name.isdecimal():
+            message = f"a tmpfs is given to a user by number, not to {name!r}"
+            raise InvalidSpec(mount.argument, message, hint=f"use --user with numbers, or {key}=NUMBER instead of U")
+        own.append(f"{key}={name}")
+    return (*own, *mount.options)
+
+
 def _has_owner(mount: Mount) -> bool:
     """Return whether a mount's source is something that can be given to a user."""
     return mount.type in (BIND, VOLUME) and not mount.overlay

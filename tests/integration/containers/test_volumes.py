@@ -18,6 +18,7 @@ from pypod import (
     InvalidImage,
     InvalidSpec,
     LaunchFailed,
+    Mount,
     NoSuchVolume,
     StoreError,
     SystemFailure,
@@ -256,6 +257,24 @@ class TestOptions:
         assert found == "7 0\n7 0\n7\n"
         assert (tmp_path / "d" / "e").stat().st_uid == 100007
 
+    @pytest.mark.parametrize("path", ["/", "/etc", "/etc/passwd", "/usr/bin", "/tmp/../home", "{home}", "{link}"])
+    def test_owners_of_the_system_are_not_changed(self, engine, busybox, tmp_path, monkeypatch, path) -> None:
+        (tmp_path / "home").mkdir()
+        os.symlink("/etc", tmp_path / "link")
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        path = path.format(home=tmp_path / "home", link=tmp_path / "link")
+        with pytest.raises(InvalidSpec, match=r"chowning host path .* is not allowed"):
+            engine.containers.create(["true"], rootfs=busybox, volumes=[f"{path}:/d:U"])
+        engine.containers.create(["true"], rootfs=busybox, volumes=[f"{path}:/d"])
+
+    def test_a_tmpfs_is_given_to_a_user(self, engine, busybox) -> None:
+        options = {"mounts": [Mount(type="tmpfs", target="/d", chown=True)], "script": "stat -c '%u %g %a' /d"}
+        assert output(engine, busybox, user="7:8", **options) == "7 8 1777\n"
+        assert output(engine, busybox, user="7:8", uidmap=["0:100000:1000"], **options) == "7 8 1777\n"
+        assert output(engine, busybox, **options) == "0 0 1777\n"
+        with pytest.raises(InvalidSpec, match="by number"):
+            output(engine, busybox, user="daemon", **options)
+
     def test_overlays_end_with_the_container(self, engine, busybox, tmp_path) -> None:
         (tmp_path / "d").mkdir()
         (tmp_path / "d" / "f").write_text("old\n")
@@ -295,8 +314,6 @@ class TestOptions:
     @pytest.mark.parametrize("subpath", ["etc", "s/../../../../etc", "link", "s/link/passwd", "/proc/self/root/etc"])
     def test_no_part_is_outside(self, engine, busybox, subpath) -> None:
         """Links and .. lead to places in the volume, if at all."""
-        from pypod import Mount
-
         path = Path(engine.volumes.create("data").path)
         (path / "s").mkdir()
         os.symlink("/etc", path / "link")
