@@ -22,11 +22,11 @@ _WHERE = {
     "Explanation": "pypod.engine.lifecycle.explain",
     "Healthcheck": "pypod.model.health",
     "HostReport": "pypod.engine.inspect.check",
-    "Image": "pypod.api.image",
-    "ImageSummary": "pypod.api.image_summary",
+    "Image": "pypod.api.images.image",
+    "ImageSummary": "pypod.api.images.summary",
     "Interface": "pypod.network.interfaces",
     "LogReader": "pypod.engine.containers.logs",
-    "ManifestList": "pypod.api.manifest_list",
+    "ManifestList": "pypod.api.images.manifest_list",
     "Matrix": "pypod.engine.inspect.sharing",
     "Mount": "pypod.model.mount",
     "NamespaceFacts": "pypod.engine.inspect.lsns",
@@ -38,7 +38,7 @@ _WHERE = {
     "Process": "pypod.engine.lifecycle.process",
     "ProcessFacts": "pypod.engine.inspect.lsns",
     "Progress": "pypod.model.progress",
-    "Registries": "pypod.api.registries",
+    "Registries": "pypod.api.images.registries",
     "Secret": "pypod.api.secret",
     "Volume": "pypod.api.volume",
     "check": "pypod.api.functions",
@@ -93,12 +93,12 @@ if TYPE_CHECKING:
     from pypod.api.functions import events as events
     from pypod.api.functions import lsns as lsns
     from pypod.api.functions import processes_in as processes_in
-    from pypod.api.image import Image as Image
-    from pypod.api.image_summary import ImageSummary as ImageSummary
-    from pypod.api.manifest_list import ManifestList as ManifestList
+    from pypod.api.images.image import Image as Image
+    from pypod.api.images.manifest_list import ManifestList as ManifestList
+    from pypod.api.images.registries import Registries as Registries
+    from pypod.api.images.summary import ImageSummary as ImageSummary
     from pypod.api.network import Network as Network
     from pypod.api.pod import Pod as Pod
-    from pypod.api.registries import Registries as Registries
     from pypod.api.secret import Secret as Secret
     from pypod.api.summaries import ContainerSummary as ContainerSummary
     from pypod.api.summaries import PodSummary as PodSummary

@@ -29,7 +29,7 @@ def details() -> Sequence[str]:
 
 
 def pull_policy(engine: Engine) -> str:
-    """Return when an image is pulled for a container that does not say so."""
+    """Return the pull policy for containers without one of their own."""
     from pypod.engine.specs import configured
 
     return configured.pull_policy(engine)

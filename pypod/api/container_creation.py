@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pypod.api.image import Image
+    from pypod.api.images.image import Image
     from pypod.api.options.create import MemberOptions
     from pypod.api.pod import Pod
     from pypod.model.container import ContainerSpec

@@ -44,16 +44,12 @@ class Engine(Context):
     @property
     def images(self) -> types.Images:
         """The images: pull, push, load, save, get, list, exists, prune."""
-        from pypod.api.images import Images
-
-        return Images(self)
+        return types.Images(self)
 
     @property
     def manifests(self) -> types.ManifestLists:
         """The manifest lists: create, get, exists."""
-        from pypod.api.manifest_lists import ManifestLists
-
-        return ManifestLists(self)
+        return types.ManifestLists(self)
 
     @property
     def networks(self) -> types.Networks:

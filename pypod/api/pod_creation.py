@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from pypod.api.image import Image
+    from pypod.api.images.image import Image
     from pypod.api.options.pod import CreatePodOptions
     from pypod.model.container import ContainerSpec
     from pypod.model.mount import Mount

@@ -66,7 +66,7 @@ class Secret:
         return self._engine
 
     def spec(self) -> types.SecretSpec:
-        """Return what is known of it besides its content. Raises NoSuchSecret when it was removed."""
+        """Return its specification, without the content. Raises NoSuchSecret when it was removed."""
         try:
             return secrets.find(self._engine.database, self.id)
         except NoSuchSecret:

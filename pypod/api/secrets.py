@@ -66,5 +66,5 @@ class Secrets:
         return [Secret(self._engine, one.id, one.name) for one in self.specs()]
 
     def specs(self) -> Sequence[types.SecretSpec]:
-        """Return what is known of all secrets besides their content, sorted by name."""
+        """Return the specifications of all secrets, without their content, sorted by name."""
         return secrets.all_secrets(self._engine.database)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pypod.api.container import Container as Container
     from pypod.api.containers import Containers as Containers
     from pypod.api.engine import Engine as Engine
-    from pypod.api.image import Image as Image
-    from pypod.api.image_summary import ImageSummary as ImageSummary
-    from pypod.api.images import Images as Images
-    from pypod.api.manifest_lists import ManifestLists as ManifestLists
+    from pypod.api.images.image import Image as Image
+    from pypod.api.images.images import Images as Images
+    from pypod.api.images.manifest_lists import ManifestLists as ManifestLists
+    from pypod.api.images.summary import ImageSummary as ImageSummary
     from pypod.api.network import Network as Network
     from pypod.api.networks import Networks as Networks
     from pypod.api.options.alone import AloneOptions as AloneOptions
@@ -84,10 +84,10 @@ else:
             "MemberOptions": "pypod.api.options.create",
             "Engine": "pypod.api.engine",
             "ExplainOptions": "pypod.api.options.explain",
-            "Image": "pypod.api.image",
-            "ImageSummary": "pypod.api.image_summary",
-            "Images": "pypod.api.images",
-            "ManifestLists": "pypod.api.manifest_lists",
+            "Image": "pypod.api.images.image",
+            "ImageSummary": "pypod.api.images.summary",
+            "Images": "pypod.api.images.images",
+            "ManifestLists": "pypod.api.images.manifest_lists",
             "Network": "pypod.api.network",
             "Networks": "pypod.api.networks",
             "Pod": "pypod.api.pod",

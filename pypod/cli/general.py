@@ -84,7 +84,7 @@ _STORAGE_OPTIONS = (
 
 
 class WrongLevel(InvalidSpec):
-    """--log-level has no such level: podman's message has no ``Error:`` before it, and its exit code is 1."""
+    """The value of --log-level is unknown. As in podman, the message lacks ``Error:`` and the exit code is 1."""
 
 
 def settle(parsed: Parsed) -> None:

@@ -1,8 +1,10 @@
-"""Writing to file descriptors."""
+"""Reading and writing by file descriptors."""
 
 from __future__ import annotations
 
 import os
+
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
@@ -15,3 +17,18 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
             import select
 
             select.select([], [fd], [])
+
+
+def read_file(path: str, limit_bytes: int) -> bytes:
+    """Return the content of a file, no more than about ``limit_bytes`` of it; a link is not followed. Raises OSError.
+
+    A FIFO without a writer is empty.
+    """
+    fd = os.open(path, _READ)
+    try:
+        content = b""
+        while len(content) <= limit_bytes and (piece := os.read(fd, 1 << 16)):
+            content += piece
+        return content
+    finally:
+        os.close(fd)

@@ -6,7 +6,7 @@ from pypod.errors import AlreadyExists, AmbiguousName, NoSuchContainer, NoSuchIm
 from pypod.model import plain_json
 from pypod.model.ids import is_id, is_whole_id
 from pypod.model.value import Value
-from pypod.store.rows import record_of, types_of
+from pypod.store.rows import of_types, record_of, types_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def _container(row: tuple[Any, ...]) -> ContainerRecord:
 
 def checked(record: V) -> V:
     """Return a record from outside the store if it is a valid one. Raises ValueError."""
-    types = _POD_TYPES if isinstance(record, PodRecord) else _CONTAINER_TYPES
-    if tuple(map(type, _values(record))) != types or not is_whole_id(_values(record)[0]):
+    of_types(record, _POD_TYPES if isinstance(record, PodRecord) else _CONTAINER_TYPES)
+    if not is_whole_id(_values(record)[0]):
         raise ValueError("not a record")
     return record
 

@@ -37,3 +37,10 @@ def _as_declared(row: tuple[Any, ...], types: tuple[type, ...]) -> tuple[Any, ..
         value if type(value) is kind else 0 if kind is int else "" if value is None else str(value)
         for value, kind in zip(row, types, strict=True)
     )
+
+
+def of_types(record: V, types: tuple[type, ...]) -> V:
+    """Return a record from outside the store if its fields have the types of its columns. Raises ValueError."""
+    if tuple(type(value) for _, value in record.items()) != types:
+        raise ValueError("not a record")
+    return record

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pypod.errors import AlreadyExists, AmbiguousName, NoSuchVolume
 from pypod.model.volume import VolumeRecord
-from pypod.store.rows import record_of, types_of
+from pypod.store.rows import of_types, record_of, types_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def _record(row: tuple[Any, ...]) -> VolumeRecord:
 
 def checked(record: VolumeRecord) -> VolumeRecord:
     """Return a record from outside the store if its fields have the types of its columns. Raises ValueError."""
-    if tuple(type(value) for _, value in record.items()) != _TYPES:
-        raise ValueError("not a record")
-    return record
+    return of_types(record, _TYPES)
 
 
 def add(connection: Connection, record: VolumeRecord) -> None:

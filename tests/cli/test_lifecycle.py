@@ -165,7 +165,7 @@ DEAF = ("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
 
 
 def test_a_stop_that_takes_too_long(pypod, engine, busybox) -> None:
-    """Meanwhile the container is shown as stopping, and nothing new can be begun in it."""
+    """Meanwhile the container is shown as stopping, and nothing new can be started in it."""
     container = engine.containers.run(DEAF, name="it", rootfs=busybox)
     wait_for_output(container, b"ready")
     stop = pypod.start("stop", "-t", "15", "it", stdout=subprocess.PIPE, stderr=subprocess.PIPE)

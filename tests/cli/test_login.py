@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.api.registries import FoundRepository
+from pypod.api.images.registries import FoundRepository
 from pypod.cli.images.search import _filter, _row
 from tests.cli.program import Program
 from tests.fake_registry import Answer, Images, Request, Server, error

@@ -14,7 +14,7 @@ import pytest
 
 import pypod
 from pypod.api.containers import Containers
-from pypod.api.images import Images
+from pypod.api.images.images import Images
 from pypod.api.networks import Networks
 from pypod.api.options.alone import AloneOptions
 from pypod.api.options.create import CreateOptions, MemberOptions

@@ -14,8 +14,8 @@ import pytest
 
 import pypod
 from pypod.api.containers import Containers
-from pypod.api.images import Images
-from pypod.api.manifest_lists import ManifestLists
+from pypod.api.images.images import Images
+from pypod.api.images.manifest_lists import ManifestLists
 from pypod.api.networks import Networks
 from pypod.api.pods import Pods
 

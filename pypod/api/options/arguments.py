@@ -15,13 +15,13 @@ POD = about("The pod that it becomes a member of", flag="")
 
 
 def image(value: types.Image | str | Sequence[str | os.PathLike[str]]) -> types.Image | str | Sequence[str]:
-    from pypod.api.image import Image
+    from pypod.api.images.image import Image
 
     return value if isinstance(value, Image) else words(value) or ()
 
 
 def image_of_infra(value: types.Image | str) -> types.Image | str:
-    from pypod.api.image import Image
+    from pypod.api.images.image import Image
 
     if not isinstance(value, Image | str):
         raise Unfit("a string or an Image")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pypod.api.container import Container
     from pypod.api.engine import Engine
-    from pypod.api.image import Image
+    from pypod.api.images.image import Image
     from pypod.cli.flags.parser import Parsed
 
 _FORMAT = Flag(name="format", help="Change the output format (json)")

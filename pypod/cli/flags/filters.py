@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Test = Callable[[Row], bool]
 
 __all__ = [
+    "FORM",
     "combine",
     "compile_filters",
     "compile_prune_filters",
@@ -28,6 +29,8 @@ __all__ = [
     "split",
 ]
 
+# The message of podman's newer listings, and of its prune commands, for a word that is no filter.
+FORM = "filter input must be in the form of filter=value: {} is invalid"
 # A regular expression of these characters matches only itself: importing re would cost more than the listing.
 _LITERAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/:= ")
 
@@ -60,7 +63,7 @@ def compile_filters(
 
 def compile_prune_filters(entries: Sequence[str]) -> Callable[[Mapping[str, str], int], bool]:
     """Return the test of prune commands on the labels of an object and its time of creation. Raises InvalidSpec."""
-    filters = split(entries, message="filter input must be in the form of filter=value: {} is invalid")
+    filters = split(entries, message=FORM)
     for name in filters:
         if name not in ("label", "label!", "until"):
             raise InvalidSpec("--filter", f"{name} is an invalid filter")

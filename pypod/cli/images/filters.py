@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pypod.api.engine import Engine
-    from pypod.api.image_summary import ImageSummary
+    from pypod.api.images.summary import ImageSummary
 
     Test = Callable[[ImageSummary], bool]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.api.engine import Engine
-    from pypod.api.image_summary import ImageSummary
+    from pypod.api.images.summary import ImageSummary
     from pypod.cli.flags.parser import Parsed
     from pypod.cli.images.row import ImageRow
 

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod import Access
     from pypod.api.engine import Engine
-    from pypod.api.image import Image
+    from pypod.api.images.image import Image
     from pypod.cli.flags.parser import Parsed
 
 PULL = Command(

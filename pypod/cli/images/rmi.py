@@ -12,7 +12,7 @@ from pypod.errors import InUse, InvalidSpec, NoSuchImage, PypodError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.api.engine import Engine
-    from pypod.api.image import Image
+    from pypod.api.images.image import Image
     from pypod.cli.flags.parser import Parsed
 
 RMI = Command(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from pypod.api.image_summary import ImageSummary
+    from pypod.api.images.summary import ImageSummary
 
 __all__ = ["FIELDS", "TITLES", "ImageListing", "ImageRow", "as_json", "columns", "spaced_size"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pypod import Registries
-    from pypod.api.registries import FoundRepository
+    from pypod.api.images.registries import FoundRepository
     from pypod.cli.flags.parser import Parsed
 
 _DEFAULT_LIMIT = 25

@@ -9,7 +9,7 @@ from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pypod.api.trust import Trust
+    from pypod.api.images.trust import Trust
     from pypod.cli.flags.parser import Parsed
     from pypod.cli.go.values import Struct
 
@@ -92,7 +92,7 @@ def run_image_trust(options: Parsed, root: str | None) -> int:
 
 def run_trust_show(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod image trust show``."""
-    from pypod.api import trust
+    from pypod.api.images import trust
     from pypod.cli.render.output import Column, write_table
 
     del root
@@ -133,7 +133,7 @@ def _struct(row: Trust) -> Struct:
 
 def run_trust_set(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod image trust set``."""
-    from pypod.api import trust
+    from pypod.api.images import trust
 
     del root
     trust.change(options.positionals[0], options["type"], options["pubkeysfile"], options["policypath"])
@@ -142,8 +142,8 @@ def run_trust_set(options: Parsed, root: str | None) -> int:
 
 def run_image_sign(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod image sign``."""
-    from pypod.api import trust
     from pypod.api.engine import Engine
+    from pypod.api.images import trust
 
     if not options["sign-by"]:
         raise InvalidSpec("--sign-by", "please provide an identity")

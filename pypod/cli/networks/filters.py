@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.cli.flags.filters import compile_filters, has_labels, matcher, moment_ns, split
+from pypod.cli.flags.filters import FORM, compile_filters, has_labels, matcher, moment_ns, split
 from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compile_network_filters", "compile_prune_filters"]
 
-_MESSAGE = "filter input must be in the form of filter=value: {} is invalid"
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -31,7 +30,7 @@ def compile_prune_filters(entries: Sequence[str]) -> Test:
 
 
 def _compiled(entries: Sequence[str], table: dict[str, Callable[[Sequence[str]], Test]]) -> Test:
-    filters = split(entries, message=_MESSAGE)
+    filters = split(entries, message=FORM)
     for name in filters:
         if name not in table:
             raise InvalidSpec("--filter", f'invalid filter "{name}"')

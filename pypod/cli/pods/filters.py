@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.cli.flags.filters import compile_filters, has_labels, matcher, moment_ns, one_of, split
+from pypod.cli.flags.filters import FORM, compile_filters, has_labels, matcher, moment_ns, one_of, split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _CONTAINER_STATES = ("created", "exited", "paused", "running", "stopped", "unkno
 
 def compile_pod_filters(entries: Sequence[str], engine: Engine) -> Test:
     """Return the test that a pod must pass. Raises InvalidSpec."""
-    filters = split(entries, message="filter input must be in the form of filter=value: {} is invalid")
+    filters = split(entries, message=FORM)
     return compile_filters(filters, {**_TABLE, "network": lambda values: _network(engine, values)})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from pypod.cli.flags.filters import matcher
+from pypod.cli.flags.filters import FORM, matcher, split
 from pypod.cli.flags.parser import Command, Flag
 from pypod.errors import InvalidSpec
 
@@ -83,13 +83,9 @@ def _row(spec: SecretSpec, now_ns: int) -> Struct:
 
 
 def _test(words: Sequence[str]) -> Callable[[SecretSpec], bool]:
-    values: dict[str, list[str]] = {"name": [], "id": []}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise InvalidSpec("--filter", f"filter input must be in the form of filter=value: {word} is invalid")
-        if name not in values:
+    values = split(words, message=FORM)
+    for name in values:
+        if name not in ("name", "id"):
             raise InvalidSpec("--filter", f'invalid filter "{name}"')
-        values[name].append(value)
-    names, ids = matcher(values["name"]), matcher(values["id"])
-    return lambda spec: (not values["name"] or names(spec.name)) and (not values["id"] or ids(spec.id))
+    names, ids = matcher(values.get("name", ())), matcher(values.get("id", ()))
+    return lambda spec: ("name" not in values or names(spec.name)) and ("id" not in values or ids(spec.id))

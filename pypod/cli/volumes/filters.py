@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.cli.flags.filters import combine, has_labels, moment_ns, split
+from pypod.cli.flags.filters import FORM, combine, has_labels, moment_ns, split
 from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compile_volume_filters"]
 
-_MESSAGE = "filter input must be in the form of filter=value: {} is invalid"
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -26,7 +25,7 @@ def compile_volume_filters(entries: Sequence[str], engine: Engine) -> Test:
     These are the rules of podman 5; podman 4 takes a volume that passes any one of several filters.
     """
     tests: list[Test] = []
-    for name, values in split(entries, message=_MESSAGE).items():
+    for name, values in split(entries, message=FORM).items():
         if name == "until":
             tests.append(_until(values))
         elif name == "dangling":

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from pypod.engine.core.effects import Effect
-from pypod.kernel.descriptors import write_all
+from pypod.kernel.descriptors import read_file, write_all
 from pypod.model import plain_json
 from pypod.model.ids import is_id
 from pypod.model.value import Value
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 NAME = "record.json"
 _BYTES_LIMIT = 1 << 24  # several times the longest possible command line and environment
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 # Replaced rather than truncated: ext4 flushes a truncated and rewritten file to disk on close, which takes a
 # millisecond (ext4(5), auto_da_alloc).
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -80,7 +79,7 @@ def forget(context: Context, identifiers: Iterable[str]) -> None:
 def read(directory: str) -> Kept | None:
     """Return the rows kept in a container's directory; None when there are none, or when they cannot be read."""
     try:
-        found = plain_json.loads(_content(f"{directory}/{NAME}"))
+        found = plain_json.loads(read_file(f"{directory}/{NAME}", _BYTES_LIMIT))
         container = records.checked(records.ContainerRecord(**found["container"]))
         pod = records.checked(records.PodRecord(**found["pod"])) if found["pod"] else None
         connections = tuple((str(asked), str(made), str(network)) for asked, made, network in found["connections"])
@@ -124,16 +123,5 @@ def _write(path: str, text: str) -> None:
         write_all(fd, data)  # one write, unless the disk is full: then the next one raises
         if os.fstat(fd).st_size != len(data):
             os.ftruncate(fd, len(data))
-    finally:
-        os.close(fd)
-
-
-def _content(path: str) -> bytes:
-    fd = os.open(path, _READ)
-    try:
-        content = b""
-        while len(content) <= _BYTES_LIMIT and (piece := os.read(fd, 1 << 16)):
-            content += piece
-        return content
     finally:
         os.close(fd)

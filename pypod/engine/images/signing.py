@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def sign(context: Context, ref: str, identity: str, directory: str = "", *, everyone: bool = False) -> Sequence[str]:
-    """Sign the image ``docker://NAME``; see ``pypod.api.trust.sign``."""
+    """Sign the image ``docker://NAME``; see ``pypod.api.images.trust.sign``."""
     transport, name = split_transport(ref)
     if transport != "docker":
         message = f'parsing image name: Invalid image name "{ref}", expected colon-separated transport:reference'

@@ -15,7 +15,7 @@ from pypod.engine.core.lost_records import VOLUME_RECORD
 from pypod.engine.storage import trash
 from pypod.engine.storage.layers import give
 from pypod.errors import InvalidSpec, PypodError
-from pypod.kernel.descriptors import write_all
+from pypod.kernel.descriptors import read_file, write_all
 from pypod.model import plain_json
 from pypod.model.ids import check_name
 from pypod.model.volume import VolumeRecord
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pypod.engine.core.layout import Layout
 
 _BYTES_LIMIT = 1 << 24
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -119,23 +118,12 @@ def _kept(layout: Layout, name: str) -> VolumeRecord | None:
     except (OSError, InvalidSpec):
         return None
     try:
-        record = volumes.checked(VolumeRecord(**plain_json.loads(_content(path))))
+        record = volumes.checked(VolumeRecord(**plain_json.loads(read_file(path, _BYTES_LIMIT))))
         if record.name == name and record.data in ("", "_data"):
             return record
     except (OSError, ValueError, TypeError, RecursionError):
         pass
     return VolumeRecord(name=name, created_ns=status.st_mtime_ns, needs_copy=0, needs_owner=0)
-
-
-def _content(path: str) -> bytes:
-    fd = os.open(path, _READ)
-    try:
-        content = b""
-        while len(content) <= _BYTES_LIMIT and (piece := os.read(fd, 1 << 16)):
-            content += piece
-        return content
-    finally:
-        os.close(fd)
 
 
 def lost(context: Context) -> list[str]:

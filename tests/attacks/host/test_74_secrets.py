@@ -1,4 +1,4 @@
-"""The content of a secret is found in its own file and in the containers that were given it, nowhere else."""
+"""The content of a secret exists only in its own file and in the containers that use it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from pypod import (
     RegistryError,
     SystemFailure,
 )
-from pypod.api.image import Image
+from pypod.api.images.image import Image
 from pypod.engine.containers.collect import repair
 from pypod.engine.core import kept_records
 from pypod.engine.images import pulling

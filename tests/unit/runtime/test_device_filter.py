@@ -1,4 +1,4 @@
-"""The program that decides about accesses to devices, run by a machine of a few lines."""
+"""The BPF program for access to devices, run by an interpreter of a few lines."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _collections_abc import Callable, Iterable, Mapping, Sequence
 
 from pypod.api import types
-from pypod.api.image import Image
+from pypod.api.images.image import Image
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import SHARED, Lock
 from pypod.engine.images.stored import StoredList, index_of

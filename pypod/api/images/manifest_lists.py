@@ -6,7 +6,7 @@ import time
 from _collections_abc import Sequence
 
 from pypod.api import types
-from pypod.api.manifest_list import ManifestList
+from pypod.api.images.manifest_list import ManifestList
 from pypod.errors import AlreadyExists, InvalidSpec, NoSuchImage
 from pypod.model.ids import new_id
 from pypod.model.images.reference import full_name

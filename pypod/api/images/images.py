@@ -5,7 +5,7 @@ from __future__ import annotations
 from _collections_abc import Callable, Iterable, Sequence
 
 from pypod.api import types
-from pypod.api.image import Image
+from pypod.api.images.image import Image
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.images import stored
 from pypod.errors import InvalidImage, InvalidSpec, NoSuchImage, PypodError, RegistryError
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from pypod.api.image_summary import ImageSummary
+    from pypod.api.images.summary import ImageSummary
     from pypod.images.config.registries import Choose, Registries
     from pypod.images.registry.access import Access
     from pypod.model.images.image import Platform
@@ -345,7 +345,7 @@ class Images:
         >>> [(one.names, one.size_bytes) for one in engine.images.summaries()]      # doctest: +SKIP
         [(('docker.io/library/busybox:latest',), 4495360)]
         """
-        from pypod.api.image_summary import summaries
+        from pypod.api.images.summary import summaries
 
         return summaries(self._engine)
 
