@@ -32,7 +32,7 @@ def pull_policy(engine: Engine) -> str:
     """Return the pull policy for containers without one of their own."""
     from pypod.engine.specs import configured
 
-    return configured.pull_policy(engine)
+    return configured.pull_policy(current.of(engine))
 
 
 def secret_driver(engine: Engine) -> tuple[str, dict[str, str]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pypod.api.images.image import Image
     from pypod.api.options.create import MemberOptions
     from pypod.api.pod import Pod
+    from pypod.engine.configuration.files import Settings
     from pypod.model.container import ContainerSpec
     from pypod.model.network import Connection
     from pypod.model.options.container import ContainerOptions
@@ -52,6 +53,7 @@ class Creation:
     def create(self, asked: MemberOptions, pod: Pod | str | None = None, *, ephemeral: bool = False) -> types.Container:
         """Create a container, in a pod or outside any. Raises what ``Containers.create`` raises."""
         from pypod.api.pod import Pod
+        from pypod.engine.configuration import current
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
@@ -66,11 +68,12 @@ class Creation:
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         owner = str(self._engine.owner()) if ephemeral else (pod_record.owner if pod_record else "")
         pull = asked.pull if asked.asked("pull") else ""
-        asked = configured.of_container(self._engine, asked, pod_spec)
+        settings = current.of(self._engine)
+        asked = configured.of_container(self._engine, settings, asked, pod_spec)
 
         with Boundary("create container"):
             connections = resolved(self._engine, specs.asked_of(asked, pod_spec))
-            found, options, command = self._with_image(base, pull, asked, command, pod_spec)
+            found, options, command = self._with_image(settings, base, pull, asked, command, pod_spec)
             ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
             secrets = self._secrets(options)
 
@@ -82,10 +85,10 @@ class Creation:
                 pod_id=pod_record.id if pod_record else "",
                 pod=pod_spec,
                 image=found,
-                capabilities=configured.capabilities(self._engine),
+                capabilities=configured.capabilities(settings),
             )
             spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(
-                ports=ports, secrets=secrets, host_address=configured.host_address(self._engine)
+                ports=ports, secrets=secrets, host_address=configured.host_address(settings)
             )
             if spec.mounts:
                 from pypod.engine.storage.sources import require_sources
@@ -112,6 +115,7 @@ class Creation:
 
     def _with_image(
         self,
+        settings: Settings,
         base: Image | str | None,
         pull: str,
         options: ContainerOptions,
@@ -127,7 +131,7 @@ class Creation:
         from pypod.engine.storage.volumes_from import with_pod_mounts, with_volumes_from
 
         options = with_pod_mounts(with_volumes_from(options, self._spec_of), pod)
-        variables = configured.variables(self._engine)
+        variables = configured.variables(settings)
         if base is None:
             return None, with_variables(options, variables), command
         from pypod.engine.specs.image_defaults import with_defaults
@@ -136,7 +140,7 @@ class Creation:
         found = base
         if isinstance(found, str):
             require_full_name(options.labels, found)
-            found = self._engine.images.for_container(found, pull or configured.pull_policy(self._engine))
+            found = self._engine.images.for_container(found, pull or configured.pull_policy(settings))
         return found, *with_defaults(options, command, found.config, variables)
 
     def _secrets(self, options: ContainerOptions) -> tuple[SecretUse, ...]:
@@ -240,6 +244,7 @@ class Creation:
     def explain(self, asked: types.ExplainOptions) -> types.Explanation:
         """Return the explanation of a run; see ``Containers.explain``."""
         from pypod.api.pod import Pod
+        from pypod.engine.configuration import current
         from pypod.engine.networks.options import of_new_pod
         from pypod.engine.specs import configured
 
@@ -257,12 +262,14 @@ class Creation:
             pod_record, infra_record, of_pod = self._engine.pods.unsaved(asked.new_pod, of_network)
             options = options.without(of_network)
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
-        options = configured.of_container(self._engine, options, pod_spec)
-        found, options, command = self._with_image(base, "never", options, command, pod_spec)
-        return self._explained(asked, options, command, found, pod_record, infra_record, of_pod)
+        settings = current.of(self._engine)
+        options = configured.of_container(self._engine, settings, options, pod_spec)
+        found, options, command = self._with_image(settings, base, "never", options, command, pod_spec)
+        return self._explained(settings, asked, options, command, found, pod_record, infra_record, of_pod)
 
     def _explained(
         self,
+        settings: Settings,
         asked: types.ExplainOptions,
         options: ContainerOptions,
         command: Sequence[str] | str,
@@ -285,14 +292,12 @@ class Creation:
             pod_id=pod_record.id if pod_record else "",
             pod=pod_spec,
             image=found,
-            capabilities=configured.capabilities(self._engine),
+            capabilities=configured.capabilities(settings),
         )
         network = specs.asked_of(options, pod_spec)
         spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
         ports = published.of_options(self._engine, options, network)
-        spec = spec.replace(
-            ports=ports, secrets=self._secrets(options), host_address=configured.host_address(self._engine)
-        )
+        spec = spec.replace(ports=ports, secrets=self._secrets(options), host_address=configured.host_address(settings))
         if spec.user_namespace.mode == "auto":
             from pypod.engine.session import auto_ids
 

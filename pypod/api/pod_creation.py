@@ -41,6 +41,7 @@ class Creation:
 
     def create(self, options: CreatePodOptions) -> types.Pod:
         """Create a pod. Raises what ``Pods.create`` raises."""
+        from pypod.engine.configuration import current
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
@@ -48,7 +49,8 @@ class Creation:
         from pypod.engine.session import id_maps
         from pypod.engine.specs import configured, specs
 
-        options = configured.of_pod(self._engine, options)
+        settings = current.of(self._engine)
+        options = configured.of_pod(self._engine, settings, options)
         infra = options.infra
         kinds = _kinds(options)
         with Boundary("create pod"):
@@ -98,7 +100,7 @@ class Creation:
                 create_command=tuple(options.create_command),
                 mounts=mounts,
                 **self._of_members(options),
-                host_address=configured.host_address(self._engine),
+                host_address=configured.host_address(settings),
                 **in_user,
                 **of_network,
             )

@@ -83,17 +83,13 @@ _STORAGE_OPTIONS = (
 )
 
 
-class WrongLevel(InvalidSpec):
-    """The value of --log-level is unknown. As in podman, the message lacks ``Error:`` and the exit code is 1."""
-
-
 def settle(parsed: Parsed) -> None:
     """Carry out the flags before the verb. Raises InvalidSpec, Unsupported."""
     given = {flag.name: parsed[flag.name] for flag in FLAGS if parsed.changed(flag.name)}
     level = given.get("log-level", "warn").lower()
     if level not in _LEVELS:
         words = f'Log Level "{level}" is not supported, choose from: {", ".join(_LEVELS)}'
-        raise WrongLevel("--log-level", words)
+        raise InvalidSpec("--log-level", words)
     _refuse(given)
     _storage(given)
     if "module" in given:

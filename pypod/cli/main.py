@@ -6,7 +6,7 @@ import os
 import sys
 
 from pypod.cli.verbs import GROUPS, VERBS, load
-from pypod.errors import LaunchFailed, PortInUse, PypodError
+from pypod.errors import InvalidSpec, LaunchFailed, PortInUse, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def run(words: list[str]) -> int:
     except PypodError as error:
         from pypod.cli.render.plain_text import tell, tell_error
 
-        if type(error).__name__ == "WrongLevel":
+        if isinstance(error, InvalidSpec) and error.argument == "--log-level":  # as podman: before it logs anything
             tell(str(error))
             return 1
         tell_error(error)

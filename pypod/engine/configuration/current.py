@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def of(context: Context) -> Settings:
     """Return the settings for this process. Raises InvalidSpec, naming file, table and key."""
-    paths = files.locate(os.environ, rootless=_is_user())
+    paths = files.locate(os.environ, rootless=context.rootless)
     stamp = files.stamp(paths)
     if context.known_settings is None or context.known_settings[0] != stamp:
         context.known_settings = stamp, files.read(paths)
@@ -24,8 +24,4 @@ def of(context: Context) -> Settings:
 
 def read() -> Settings:
     """Return the settings without an engine."""
-    return files.read(files.locate(os.environ, rootless=_is_user()))
-
-
-def _is_user() -> bool:
-    return os.geteuid() != 0 or in_user_namespace()
+    return files.read(files.locate(os.environ, rootless=in_user_namespace()))

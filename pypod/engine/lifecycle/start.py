@@ -74,10 +74,9 @@ class Start(Value):
 
     ``maps`` are those of the user namespace that it creates or joins, None for the surrounding one; ``mapped`` is the
     specification with the layers whose owners are mapped accordingly. ``driver`` provides its root file system, which
-    gets the owner and mode of ``root``. ``volumes`` are those that it mounts, ``special`` its
-    mounts that need more than a bind. ``joins`` are the namespaces that
-    it enters, ``shm_of`` is the process whose /dev/shm it shares. ``attended``: the caller waits for its end and
-    removes it, if it is to be removed.
+    gets the owner and mode of ``root``. ``volumes`` are those that it mounts, ``special`` its mounts that need more
+    than a bind. ``joins`` are the namespaces that it enters, ``shm_of`` is the process whose /dev/shm it shares.
+    ``attended``: the caller waits for its end and removes it, if it is to be removed.
     """
 
     context: Context

@@ -1,14 +1,13 @@
 """What containers.conf(5) says about containers and pods, for the options that were not given.
 
 As in podman, an option that was given replaces what a file says, except for variables, devices, annotations and mounts,
-to which it adds.
+to which it adds. ``settings`` are looked up once for each creation, since that looks for changed files.
 """
 
 from __future__ import annotations
 
 import os
 
-from pypod.engine.configuration import current
 from pypod.engine.networks.options import DEFAULT_VARIABLE
 from pypod.errors import InvalidSpec
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, merge
@@ -66,9 +65,8 @@ _POLICIES = ("always", "missing", "never", "newer")
 _DEFAULT_NETWORK = "podman"
 
 
-def of_container(context: Context, options: C, pod: PodSpec | None) -> C:
+def of_container(context: Context, settings: Settings, options: C, pod: PodSpec | None) -> C:
     """Return the options of a container, in this pod if any, completed by the files. Raises InvalidSpec."""
-    settings = current.of(context)
     if not settings.values:
         return options
     shared = pod.share if pod is not None and pod.infra else ()
@@ -92,9 +90,8 @@ def of_container(context: Context, options: C, pod: PodSpec | None) -> C:
     return options.replace(**found)
 
 
-def of_pod(context: Context, options: P) -> P:
+def of_pod(context: Context, settings: Settings, options: P) -> P:
     """Return the options of a pod completed by the files. Raises InvalidSpec."""
-    settings = current.of(context)
     if not settings.values:
         return options
     found = _mapped(settings, options, {(_CONTAINERS, "shm_size"): "shm_size"})
@@ -112,9 +109,8 @@ def of_pod(context: Context, options: P) -> P:
     return options.replace(**found)
 
 
-def capabilities(context: Context) -> tuple[str, ...]:
+def capabilities(settings: Settings) -> tuple[str, ...]:
     """Return the capabilities of a container that asks for none and is not privileged. Raises InvalidSpec."""
-    settings = current.of(context)
     names = settings.get(_CONTAINERS, "default_capabilities")
     if names is None:
         return tuple(DEFAULT_CAPABILITIES)
@@ -124,14 +120,13 @@ def capabilities(context: Context) -> tuple[str, ...]:
         raise settings.wrong(_CONTAINERS, "default_capabilities", error.message) from error
 
 
-def variables(context: Context) -> tuple[tuple[str, str], ...]:
+def variables(settings: Settings) -> tuple[tuple[str, str], ...]:
     """Return the variables of every container, which those of an image override. Raises InvalidSpec."""
-    return tuple(_pairs(current.of(context), "env").items())
+    return tuple(_pairs(settings, "env").items())
 
 
-def host_address(context: Context) -> str:
+def host_address(settings: Settings) -> str:
     """Return the address of host.containers.internal; empty to choose one, ``none`` for no such name."""
-    settings = current.of(context)
     address: str = settings.get(_CONTAINERS, "host_containers_internal_ip") or ""
     if address not in ("", "none"):
         import _socket
@@ -143,9 +138,8 @@ def host_address(context: Context) -> str:
     return address
 
 
-def pull_policy(context: Context) -> str:
-    """Return when an image is pulled for a container that does not say so. Raises InvalidSpec."""
-    settings = current.of(context)
+def pull_policy(settings: Settings) -> str:
+    """Return the pull policy for containers without one of their own. Raises InvalidSpec."""
     policy: str = settings.get(_ENGINE, "pull_policy") or "missing"
     if policy not in _POLICIES:
         raise settings.wrong(_ENGINE, "pull_policy", f'invalid pull type "{policy}": unsupported pull policy')
