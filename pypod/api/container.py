@@ -5,6 +5,7 @@ from __future__ import annotations
 from _collections_abc import Iterator, Mapping, Sequence
 
 from pypod.api import types
+from pypod.api.copies import CopyMethods
 from pypod.api.default import opened
 from pypod.api.exec import ExecMethods
 from pypod.api.files import FileMethods
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 
-class Container(ExecMethods, OutputMethods, FileMethods):
+class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
     """A container: an engine and an id. Whatever can change is read from the store and the kernel each time.
 
     As a context manager, it is removed at the end of the block; if this process ends first, the container ends, too.

@@ -18,6 +18,7 @@ __all__ = ["CONTAINER_VERBS", "GROUPS", "VERBS", "load"]
 CONTAINER_VERBS: Verbs = {
     "attach": ("containers.attach", "attach", "Attach to a running container"),
     "commit": ("containers.commit", "commit", "Create new image based on the changed container"),
+    "cp": ("containers.cp", "cp", "Copy files/folders between a container and the local filesystem"),
     "create": ("containers.create", "create", "Create but do not start a container"),
     "diff": ("containers.diff", "container_diff", "Inspect changes to the container's file systems"),
     "exec": ("containers.exec", "exec", "Run a process in a running container"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import sys
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.setns.argtypes = [ctypes.c_int, ctypes.c_int]
@@ -46,6 +48,49 @@ def umount2(target: str, flags: int) -> None:
     """Unmount a file system. Raises OSError; see umount(2)."""
     if _libc.umount2(os.fsencode(target), flags) < 0:
         raise _failure(f"umount2({target!r}, {flags:#x})")
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+_OPENAT2 = 437  # on every architecture
+RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 0x01, 0x02, 0x10
+_ATTEMPTS = 1000
+
+
+def openat2(directory: int, path: str, flags: int, resolve: int) -> int:
+    """Open a path below the directory behind a descriptor. Raises OSError, ValueError for a NUL; see openat2(2).
+
+    A rename elsewhere that races with a ``..`` of the path gives EAGAIN, and the manual page says to try again. Not
+    forever: the renames may be deliberate.
+    """
+    how, name = _OpenHow(flags | os.O_CLOEXEC, 0, resolve), os.fsencode(path)
+    if b"\0" in name:
+        raise ValueError("embedded null byte")
+    for _ in range(_ATTEMPTS):
+        fd: int = _libc.syscall(
+            ctypes.c_long(_OPENAT2),
+            ctypes.c_long(directory),
+            ctypes.c_char_p(name),
+            ctypes.byref(how),
+            ctypes.c_size_t(ctypes.sizeof(how)),
+        )
+        if fd >= 0:
+            return fd
+        if ctypes.get_errno() != errno.EAGAIN:
+            break
+    error = _failure(f"openat2({directory}, {path!r}, {flags:#x}, {resolve:#x})")
+    error.filename = path
+    raise error
+
+
+def file_system_type(fd: int) -> int:
+    """Return the magic number of the file system that a descriptor is on, as in statfs(2). Raises OSError."""
+    room = ctypes.create_string_buffer(256)  # struct statfs has 120 bytes on 64-bit machines, f_type comes first
+    if _libc.fstatfs(fd, room) < 0:
+        raise _failure(f"fstatfs({fd})")
+    return int.from_bytes(room.raw[: ctypes.sizeof(ctypes.c_long)], sys.byteorder) & 0xFFFFFFFF
 
 
 def _failure(call: str) -> OSError:

@@ -470,6 +470,25 @@ def infra_ops(
     return [*ops, Op("pivot"), Op("read_only_root"), *nothing, Op("execute_file", *pause)]
 
 
+def holding_ops(path: str, mounts: list[dict[str, Any]], around: Surroundings, hold: tuple[str, ...]) -> list[Op]:
+    """Return the operations for a process that holds a container's root and binds while the container does not run.
+
+    The process ``hold`` has the root as its own, in a mount namespace. ``path`` is the root if ``around`` has none.
+    """
+    config = {"root": {"path": path}, "mounts": mounts}
+    return [
+        Op("clone", CLONE_NEWNS, ""),
+        Op("propagation", MS_REC | MS_SLAVE),
+        *[Op("map_tree", path, *around.maps) for path in around.mapped],
+        *([Op("own_ids", *around.ids_outside, 1)] if around.mapped else []),
+        *_root(config, around),
+        *around.root.serving,
+        *_mounts(config, around),
+        Op("pivot"),
+        Op("execute_file", *hold),
+    ]
+
+
 def plan(settings: list[Op], ops: list[Op]) -> Plan:
     """Return a plan: operations for the supervisor, then those for the process."""
     return Plan([*settings, *ops])

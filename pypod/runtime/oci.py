@@ -264,6 +264,12 @@ def _asked_mount(mount: Any) -> dict[str, Any]:
     return _mount(plain_path(mount.target), mount.type, mount.source or mount.type, [*options, *mount.options])
 
 
+def bound_mounts(spec: ContainerSpec) -> list[dict[str, Any]]:
+    """Return the binds and volumes that a user asked for, parents before children; no overlay of one."""
+    mounts = [_asked_mount(mount) for mount in spec.mounts if mount.type in (BIND, VOLUME) and not mount.overlay]
+    return sorted(mounts, key=lambda mount: mount["destination"].count("/"))
+
+
 def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
     paths = dict(places.namespace_paths)
     namespaces: list[dict[str, str]] = [{"type": "mount"}]

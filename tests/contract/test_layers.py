@@ -24,7 +24,7 @@ ROOMS = {
         *("pods", "containers", ""),
     ),
     "model": ("", "images", "options"),
-    "images": ("", "tar", "layers", "archive", "config", "registry", "trust"),
+    "images": ("", "tar", "layers", "trees", "archive", "config", "registry", "trust"),
     "network": ("", "dns"),
     "kernel": ("", "cgroups", "host"),
     "runtime": ("", "seccomp"),

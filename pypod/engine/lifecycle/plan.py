@@ -8,7 +8,7 @@ from pypod.engine.lifecycle.derived import filter_of, ulimits
 from pypod.engine.networks import network_ops
 from pypod.engine.resources import limits
 from pypod.engine.session import id_maps, session
-from pypod.engine.storage import overlay
+from pypod.engine.storage import mapped_layers, overlay
 from pypod.kernel import idmap, programs
 from pypod.kernel.programs import path as program_path
 from pypod.model.mount import IMAGE, TMPFS, VOLUME
@@ -175,7 +175,7 @@ def _surroundings(start: Start, root: Root, tracked: str, attached: tuple[Attach
         maps=(idmap.lines(maps[0]), idmap.lines(maps[1])) if maps else WHOLE_MAPS,
         ids=ids,
         ids_outside=(idmap.outside(maps[0], ids[0]), idmap.outside(maps[1], ids[1])) if maps else ids,
-        mapped=(*_mapped(context, spec, maps), *(start.special.mapped() if start.special else ())),
+        mapped=(*mapped_layers.mapped_trees(context, spec, maps), *(start.special.mapped() if start.special else ())),
         keep_groups=start.session is not None and start.session.has_one_id,
         secrets=_secrets(context, spec),
     )
@@ -218,15 +218,3 @@ def _settings(start: Start, tracked: str) -> list[Op]:
 def cleanup_command(context: Context, identifier: str) -> tuple[str, ...]:
     """Return the command that removes a container that has ended unattended."""
     return programs.python("pypod.engine.containers.collect", context.layout.root, identifier)
-
-
-def _mapped(context: Context, spec: ContainerSpec, maps: id_maps.Maps | None) -> tuple[str, ...]:
-    """Return the directories to id-map for a user namespace: our storage, or the root itself.
-
-    A rootless user may not id-map a file system that was mounted by root (mount_setattr(2)), and gets copies of the
-    layers instead.
-    """
-    whole = maps is None or (idmap.is_whole(maps[0]) and idmap.is_whole(maps[1]))
-    if whole or context.rootless:
-        return ()
-    return (context.layout.root,) if spec.overlay else (spec.rootfs,) if spec.idmap else ()

@@ -7,6 +7,7 @@ of the library and answers with pickles. Both ends are ours.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _AT_BRIDGES = "PYPOD_SESSION_NETWORK"
 _RESULT, _PIECE, _ERROR = "result", "piece", "error"
+_PIECE_BYTES, _LENGTH_BYTES = 1 << 20, 8
 
 
 def is_needed(context: Context) -> bool:
@@ -53,8 +55,17 @@ def call_with_input(
 def given() -> Iterator[bytes]:
     """Yield the input of a function that ``call_with_input`` calls, in the helper process."""
     source: IO[bytes] = sys.stdin.buffer
-    while piece := source.read(1 << 20):
-        yield piece
+    while head := source.read(_LENGTH_BYTES):
+        left = int.from_bytes(head, "little")
+        if len(head) == _LENGTH_BYTES and not left:
+            return
+        while left:
+            piece = source.read(min(left, _PIECE_BYTES))
+            if not piece:
+                break
+            left -= len(piece)
+            yield piece
+    raise OSError(errno.EPIPE, "the input was cut short")
 
 
 def call_at_bridges(
@@ -139,10 +150,16 @@ def _answers(
 
 
 def _send(request: IO[bytes], pieces: Iterable[bytes]) -> None:
-    """Write the input of a function. If it stops reading, the reason is in its answer."""
+    """Write the input of a function. If it stops reading, the reason is in its answer.
+
+    Each piece has its length before it, and an empty one is the end: what is cut short is not taken for complete.
+    """
     try:
         for piece in pieces:
-            request.write(piece)
+            if piece:
+                request.write(len(piece).to_bytes(_LENGTH_BYTES, "little"))
+                request.write(piece)
+        request.write(bytes(_LENGTH_BYTES))
         request.flush()
     except BrokenPipeError:
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)

@@ -51,6 +51,18 @@ def as_started(context: Context, spec: ContainerSpec) -> tuple[ContainerSpec, Ma
     return (mapped, maps) if there and mapped != spec else (spec, None)
 
 
+def mapped_trees(context: Context, spec: ContainerSpec, maps: Maps | None) -> tuple[str, ...]:
+    """Return the directories to id-map for a user namespace: our storage, or the root itself.
+
+    A rootless user may not id-map a file system that was mounted by root (mount_setattr(2)), and gets copies of the
+    layers instead.
+    """
+    whole = maps is None or (idmap.is_whole(maps[0]) and idmap.is_whole(maps[1]))
+    if whole or context.rootless:
+        return ()
+    return (context.layout.root,) if spec.overlay else (spec.rootfs,) if spec.idmap else ()
+
+
 def preparations(context: Context, mapped: ContainerSpec, maps: Maps | None) -> list[Effect]:
     """Return what makes the missing copies for a specification returned by ``with_mapped``."""
     missing = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MEMBERS_LIMIT = 100_000
 _NAME_BYTES_LIMIT = 4096
-_EXTENSION_BYTES_LIMIT = 1 << 20  # as Go's archive/tar
+EXTENSION_BYTES_LIMIT = 1 << 20  # as Go's archive/tar
 _OCTAL = frozenset(b"01234567")
 _REGULAR = frozenset((b"0", b"\0", b"7"))
 _KINDS = {b"1": "hard link", b"2": "symbolic link", b"3": "device", b"4": "device", b"5": "directory", b"6": "FIFO"}
@@ -54,12 +54,12 @@ def read_members(fd: int, what: str) -> dict[str, Member]:
         if count > MEMBERS_LIMIT:
             raise InvalidImage(what, f"the archive has more than {MEMBERS_LIMIT} members")
         check_header(header, what)
-        size, kind = _size(header, extension, what), header[156:157]
+        size, kind = size_of(header, extension, what), header[156:157]
         start = offset + BLOCK_BYTES
         if start + size > end:
             raise InvalidImage(what, "the archive is truncated, or the size of a member is wrong")
-        if read := _EXTENSIONS.get(kind):
-            if size > _EXTENSION_BYTES_LIMIT:
+        if read := EXTENSIONS.get(kind):
+            if size > EXTENSION_BYTES_LIMIT:
                 raise InvalidImage(what, "a header of the archive is too large")
             extension |= read(os.pread(fd, size, start), what)
         else:
@@ -93,47 +93,67 @@ def clean(name: str, what: str) -> str:
 
 
 def _member(header: bytes, size: int, start: int, extension: dict[str, str], what: str) -> tuple[str, Member]:
-    name = extension.get("path") or _name(header)
+    name = extension.get("path") or name_of(header)
     flag = header[156:157]
     kind = _KINDS.get(flag, "file" if flag in _REGULAR else f"member of type {flag!r}")
     if kind == "file" and name.endswith("/"):
         kind = "directory"  # as Go's archive/tar and tarfile; tar itself only for archives older than POSIX
-    if flag == b"S":
-        raise InvalidImage(what, "sparse members are not supported")
-    if size and (flag in _KINDS or kind == "directory"):
-        # Some programs skip the data here and some do not: they would see different members after it.
-        raise InvalidImage(what, f"a {kind} of the archive has data")
-    link = extension.get("linkpath") or _text(header[157:257])
+    check_size(flag, name, size, what)
+    link = extension.get("linkpath") or text_of(header[157:257])
     return clean(name, what), Member(kind=kind, offset=start, size=size, link=link if flag in (b"1", b"2") else "")
 
 
-def _name(header: bytes) -> str:
-    name = _text(header[:100])
+def check_size(flag: bytes, name: str, size: int, what: str) -> None:
+    """Raise InvalidImage for data of a member that has none, and for a sparse one; ``flag`` is its type."""
+    if flag == b"S":
+        raise InvalidImage(what, "sparse members are not supported")
+    kind = "directory" if flag in _REGULAR and name.endswith("/") else _KINDS.get(flag)
+    if size and kind:
+        # Some programs skip the data here and some do not: they would see different members after it.
+        raise InvalidImage(what, f"a {kind} of the archive has data")
+
+
+def name_of(header: bytes) -> str:
+    """Return the name in a header, with its prefix."""
+    name = text_of(header[:100])
     # GNU's own format has times instead of a prefix, and another magic.
-    prefix = _text(header[345:500]) if header[257:263] == b"ustar\0" else ""
+    prefix = text_of(header[345:500]) if header[257:263] == b"ustar\0" else ""
     return f"{prefix}/{name}" if prefix else name
 
 
-def _size(header: bytes, extension: dict[str, str], what: str) -> int:
+def size_of(header: bytes, extension: dict[str, str], what: str) -> int:
+    """Return the size of a member's data. Raises InvalidImage."""
     # The size of an extended header overrides the one in the header; a program that ignores it sees other members
     # (CVE-2025-62518). It applies to the next member, never to another extended header in between.
-    stated = extension.get("size", "") if header[156:157] not in _EXTENSIONS else ""
+    stated = extension.get("size", "") if header[156:157] not in EXTENSIONS else ""
     if stated:
         if len(stated) > 20 or not (stated.isascii() and stated.isdecimal()):
             raise InvalidImage(what, "a size in the archive is not a number")
         return int(stated)
-    field = header[124:136]
-    if field[0] == 0x80:  # GNU: a binary number, for sizes beyond twelve octal digits
+    return number_of(header[124:136], "a size", what)
+
+
+def number_of(field: bytes, name: str, what: str) -> int:
+    """Return the number in a field, called ``name`` in errors. Raises InvalidImage."""
+    if field[0] == 0x80:  # GNU: a binary number, for those beyond the octal digits
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0")
     if not _OCTAL.issuperset(digits):
-        raise InvalidImage(what, "a size in the archive is not a number")
+        raise InvalidImage(what, f"{name} in the archive is not a number")
     return int(digits or b"0", 8)
 
 
 def _pax(data: bytes, what: str) -> dict[str, str]:
-    """Parse the records ``LENGTH KEY=VALUE\\n`` of an extended header."""
-    found: dict[str, str] = {}
+    return {
+        key.decode(): _checked(value, what)
+        for key, value in records_of(data, what).items()
+        if key in (b"path", b"linkpath", b"size")
+    }
+
+
+def records_of(data: bytes, what: str) -> dict[bytes, bytes]:
+    """Parse the records ``LENGTH KEY=VALUE\\n`` of an extended header. Raises InvalidImage."""
+    found: dict[bytes, bytes] = {}
     at = 0
     while at < len(data):
         space = data.find(b" ", at, at + 20)
@@ -146,15 +166,24 @@ def _pax(data: bytes, what: str) -> dict[str, str]:
         if key.startswith(b"GNU.sparse."):
             raise InvalidImage(what, "sparse members are not supported")
         if key in (b"path", b"linkpath", b"size"):
-            found[key.decode()] = _checked(value, what)
+            _checked(value, what)
+        found[key] = value
         at = end
     return found
 
 
 def _global_pax(data: bytes, what: str) -> dict[str, str]:
+    """Check a global header: nothing in it may change what the members are."""
     if _pax(data, what):
         raise InvalidImage(what, "a global header of the archive sets one name or size for all members")
     return {}
+
+
+def extended(kind: bytes, data: bytes, what: str) -> dict[bytes, bytes]:
+    """Return the records of an extended header of any type; those of GNU's types under the names of pax's."""
+    if kind == b"x":
+        return records_of(data, what)
+    return {key.encode(): os.fsencode(value) for key, value in EXTENSIONS[kind](data, what).items()}
 
 
 def _checked(value: bytes, what: str) -> str:
@@ -163,7 +192,7 @@ def _checked(value: bytes, what: str) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
-_EXTENSIONS: dict[bytes, Callable[[bytes, str], dict[str, str]]] = {
+EXTENSIONS: dict[bytes, Callable[[bytes, str], dict[str, str]]] = {
     b"x": _pax,
     b"g": _global_pax,
     b"L": lambda data, what: {"path": _checked(data.rstrip(b"\0"), what)},
@@ -171,5 +200,6 @@ _EXTENSIONS: dict[bytes, Callable[[bytes, str], dict[str, str]]] = {
 }
 
 
-def _text(field: bytes) -> str:
+def text_of(field: bytes) -> str:
+    """Return the text of a field, which ends with a NUL or with the field."""
     return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")

@@ -1,6 +1,6 @@
 """Programs and libraries of a container that the host might run: tar, xz, gzip, NSS, ld.so (CVE-2019-14271).
 
-``cp``, where this was first exploited, does not exist here; other commands read a container's files.
+``cp``, where this was first exploited, is one of the commands that read a container's files.
 """
 
 from __future__ import annotations
