@@ -198,9 +198,13 @@ class AlreadyExists(PypodError):
 
     def __init__(self, kind: str, name: str, holder_kind: str, holder_id: str) -> None:
         message = (
-            f'creating {kind} storage: the {kind} name "{name}" is already in use by {holder_kind} {holder_id}. '
+            f'creating {kind} storage: the {kind} name "{name}" is already in use by {holder_id}. '
             f"You have to remove that {holder_kind} to be able to reuse that name: that name is already in use"
         )
+        if holder_kind == "pod" or kind == "pod":
+            message = (
+                f'{"adding pod to state: " * (kind == "pod")}name "{name}" is in use: {holder_kind} already exists'
+            )
         if kind == "image":
             taken = f'image name "{name}" is already associated with image "{holder_id}"'
             message = f"creating image to hold manifest list: {taken}: that name is already in use"

@@ -8,7 +8,7 @@ from _collections_abc import Sequence
 
 from pypod.api import types
 from pypod.engine.core.boundary import Boundary
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, NoSuchContainer
 from pypod.model import ids
 from pypod.model.namespace import JOINABLE
 from pypod.store import records
@@ -180,13 +180,20 @@ class Creation:
 
             require_paths(spec)
         joined = {kind: mode for kind in JOINABLE if (mode := spec.namespace(kind)).mode == "container"}
-        found = {mode.target: records.find_container(self._engine.database, mode.target) for mode in joined.values()}
+        found = {mode.target: self._joined(kind, mode.target) for kind, mode in joined.items()}
         if "ipc" in joined:
             self._require_shareable(found[joined["ipc"].target])
         fields = {"user": "user_namespace"}
         return spec.replace(
             **{fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()}
         )
+
+    def _joined(self, kind: str, ref: str) -> ContainerRecord:
+        try:
+            return records.find_container(self._engine.database, ref)
+        except NoSuchContainer as error:
+            error.message = f"looking up container to share {kind} namespace with: {error.message}"
+            raise
 
     def _require_shareable(self, record: ContainerRecord) -> None:
         if record.kind == records.CONTAINER and self._engine.container_spec(record).ipc_private:

@@ -124,7 +124,7 @@ class ContainerSpec(Value):
     create_command: tuple[str, ...] = ()
 
     def check(self) -> None:
-        check_name(self.name)
+        check_name(self.name, where="running container create option: ")
         if not self.image and not self.rootfs.startswith("/"):
             raise InvalidSpec("--rootfs", f"invalid rootfs {self.rootfs!r}: must be an absolute path")
         if not self.entrypoint and not self.command:
@@ -137,11 +137,12 @@ class ContainerSpec(Value):
         if self.hostname:
             check_hostname(self.hostname)
             if self.uts != PRIVATE:
-                whose = "the pod's" if self.uts == POD else "another's"
+                where = "joining the pod" if self.uts == POD else "running in the host"
+                where = "joining another containers" if self.uts.mode == "container" else where
                 raise InvalidSpec(
                     "--hostname",
-                    f"cannot set hostname when running in {whose} UTS namespace: invalid configuration",
-                    hint="set --hostname on the pod, or use --uts private for the container",
+                    f"cannot set hostname when {where} UTS namespace: invalid configuration",
+                    hint="set it on the pod, or use --uts private" if self.uts == POD else "",
                 )
         if any("\0" in word for word in (*self.command, *self.entrypoint, *(f"{k}{v}" for k, v in self.environment))):
             raise InvalidSpec("command", "arguments and variables must not contain a NUL byte")

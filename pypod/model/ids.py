@@ -42,10 +42,10 @@ def new_name() -> str:
     return f"{_MOODS[number % len(_MOODS)]}_{_BEINGS[number // len(_MOODS) % len(_BEINGS)]}"
 
 
-def check_name(name: str, argument: str = "--name") -> str:
-    """Return ``name`` if podman allows it; raise InvalidSpec naming ``argument`` otherwise."""
+def check_name(name: str, argument: str = "--name", *, where: str = "") -> str:
+    """Return ``name`` if podman allows it; raise InvalidSpec naming ``argument``, and ``where`` it was, otherwise."""
     if not name or name[0] not in _FIRST or not _REST.issuperset(name):
-        raise InvalidSpec(argument, "names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument")
+        raise InvalidSpec(argument, f"{where}names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*: invalid argument")
     return name
 
 

@@ -118,7 +118,9 @@ def _flags(words: list[str], argument: str) -> dict[str, object]:
         elif word in ("z", "Z"):
             continue  # SELinux labels: no effect without SELinux, as in podman
         else:
-            raise InvalidSpec(argument, f"invalid mount option {word!r}")
+            from pypod.model.words import quoted
+
+            raise InvalidSpec(argument, f"unknown mount option {quoted(word)}: invalid mount option")
     return fields
 
 

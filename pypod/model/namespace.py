@@ -48,9 +48,10 @@ def parse_mode(kind: str, text: str) -> Mode:
     mode, colon, target = text.partition(":")
     needs_target = mode in ("container", "ns")
     if needs_target and not target:
-        raise InvalidSpec(FLAGS[kind], f"namespace mode {mode} requires a value: container:NAME or ns:PATH")
+        name = "path" if mode == "ns" else mode
+        raise InvalidSpec(FLAGS[kind], f"namespace mode {name} requires a value: container:NAME or ns:PATH")
     if mode not in _MODES[kind] or needs_target != bool(target) or (colon and not needs_target):
-        raise InvalidSpec(FLAGS[kind], f"invalid {kind} namespace mode {text!r}")
+        raise InvalidSpec(FLAGS[kind], f"unrecognized namespace mode {text} passed")
     if mode in ("none", "shareable"):
         return PRIVATE
     return Mode(mode=mode, target=target)
@@ -65,7 +66,6 @@ def parse_share(text: str) -> tuple[str, ...]:
     chosen = [*(DEFAULT_SHARE if added else ()), *(word.removeprefix("+") for word in words)]
     for word in chosen:
         if word not in SHAREABLE:
-            raise InvalidSpec(
-                "--share", f"invalid kernel namespace {word!r} to share", hint=f"{', '.join(SHAREABLE)} or none"
-            )
+            options = "cgroup, ipc, net, pid, uts or none"  # podman's words, which leave out user
+            raise InvalidSpec("--share", f"invalid kernel namespace to share: {word}. Options are: {options}")
     return tuple(kind for kind in SHAREABLE if kind in chosen)

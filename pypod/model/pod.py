@@ -60,7 +60,7 @@ class PodSpec(Value):
     mounts: tuple[Mount, ...] = ()
 
     def check(self) -> None:
-        check_name(self.name)
+        check_name(self.name, where="running pod create option: ")
         if self.infra_name:
             check_name(self.infra_name, "--infra-name")
         if self.hostname:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pypod.errors import InvalidSpec
 from pypod.model.network import shortest
 from pypod.model.value import Value
+from pypod.model.words import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _host_ip(text: str | None) -> str:
     try:
         found = shortest(text)
     except (OSError, ValueError):
-        raise _invalid(f"cannot parse {_quoted(text)} as an IP address") from None
+        raise _invalid(f"cannot parse {quoted(text)} as an IP address") from None
     return "" if found == ALL_ADDRESSES else found
 
 
@@ -148,7 +149,7 @@ def _range(text: str) -> tuple[int, int]:
 def _number(text: str) -> int:
     digits = text[1:] if text[:1] in ("+", "-") else text
     if not (digits.isascii() and digits.isdigit()):
-        raise _invalid(f"invalid port number: strconv.Atoi: parsing {_quoted(text)}: invalid syntax")
+        raise _invalid(f"invalid port number: strconv.Atoi: parsing {quoted(text)}: invalid syntax")
     value = int(digits) if len(digits) < _ATOI_DIGITS else _LAST + 1
     if not 1 <= value <= _LAST:
         raise _invalid(f"port numbers must be between 1 and 65535 (inclusive), got {text}")
@@ -157,13 +158,8 @@ def _number(text: str) -> int:
 
 def _protocol(text: str, argument: str) -> str:
     if text.lower() not in PROTOCOLS:
-        raise InvalidSpec(argument, f"unrecognized protocol {_quoted(text.lower())} in port mapping")
+        raise InvalidSpec(argument, f"unrecognized protocol {quoted(text.lower())} in port mapping")
     return text.lower()
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"' if escaped.isprintable() else repr(text)
 
 
 def _invalid(message: str) -> InvalidSpec:
@@ -180,10 +176,21 @@ def parse_exposed(text: str) -> Port:
         raise InvalidSpec(_EXPOSE, "invalid expose format - protocol can only be specified once")
     try:
         start, count = _range(ports)
-    except InvalidSpec as error:
-        raise InvalidSpec(_EXPOSE, error.message, hint="use NUMBER[-NUMBER][/tcp|udp|sctp]") from None
+    except InvalidSpec:
+        message = f"invalid range format for --expose: {text}: {_why_no_range(ports)}"
+        raise InvalidSpec(_EXPOSE, message, hint="use NUMBER[-NUMBER][/tcp|udp|sctp]") from None
     name = _protocol(protocol[0] if protocol else "tcp", _EXPOSE)
     return Port(container_port=start, host_port=0, protocol=name, count=count)
+
+
+def _why_no_range(text: str) -> str:
+    """Return why this is no range of ports, as podman says it for --expose."""
+    for word in text.split("-", 1):
+        if not (word.isascii() and word.isdecimal()):
+            return f"strconv.ParseUint: parsing {quoted(word)}: invalid syntax"
+        if len(word) > len("65535") or not 0 < int(word) <= 65535:
+            return f"strconv.ParseUint: parsing {quoted(word)}: value out of range"
+    return f"Invalid range specified for the Port: {text}"
 
 
 def parse_ports(given: Sequence[str | int | Port] | Mapping[str | int, str | int]) -> tuple[Port, ...]:

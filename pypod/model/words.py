@@ -1,10 +1,20 @@
-"""Expansion of variables in words, as in a Dockerfile and ``--env-merge``."""
+"""Words: quoted as in podman's messages, and with variables expanded, as in a Dockerfile and ``--env-merge``."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+def quoted(text: str) -> str:
+    """Return text in double quotes, as Go prints it.
+
+    >>> print(quoted('a "b"'))
+    "a \\"b\\""
+    """
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"' if escaped.isprintable() else repr(text)
 
 
 def expand(word: str, variables: Mapping[str, str]) -> str:

@@ -188,10 +188,9 @@ def _directory_failure(plan: Plan, report: Report, op: Op) -> LaunchFailed:
 def _command_failure(op: Op, report: Report) -> LaunchFailed:
     command = str(op.arguments[0])
     text = os.strerror(report.error)
-    where = "" if "/" in command else " in $PATH"
     if report.error in (_ENOENT, _ENOTDIR):
         message = (
-            f"executable file `{command}` not found{where}: {text}: "
+            f"executable file `{command}` not found in $PATH: {text}: "
             "OCI runtime attempted to invoke a command that was not found"
         )
         return CommandNotFound(op.describe(), "execve", report.error, message=message)

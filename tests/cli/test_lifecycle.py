@@ -95,7 +95,7 @@ def test_rename(pypod, engine, three) -> None:
     assert pypod.ok("inspect", "--format", "{{.Name}}", "front") == "front\n"
     taken = pypod("container", "rename", proxy.id[:12], "front")
     assert taken.returncode == 125
-    assert f'container name "front" is already in use by container {web.id}' in taken.stderr
+    assert f'container name "front" is already in use by {web.id}' in taken.stderr
     assert pypod("rename", "proxy", "a/b").returncode == 125
     assert pypod("rename", "nosuch", "x").returncode == 125
     assert engine.containers.get("proxy").id == proxy.id

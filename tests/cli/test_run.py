@@ -111,7 +111,7 @@ def test_a_start_that_fails_has_podman_s_code(pypod, busybox, engine, flags, mes
         (["pod", "create", "--share", "nosuch"], "nosuch"),
         (["pod", "create", "--hostname", b"x\xff"], "invalid hostname 'x\\udcff'"),
         (["run", "--hostname", b"x\xff", "--rootfs", "/:O", "true"], "invalid hostname 'x\\udcff'"),
-        (["run", "--add-host", b"x\xff:1.2.3.4", "--rootfs", "/:O", "true"], "unable to parse host entry"),
+        (["run", "--add-host", b"x\xff:1.2.3.4", "--rootfs", "/:O", "true"], "bad format for add-host"),
         (["run", "-p", "a:80", "--rootfs", "/:O", "true"], "parsing host port: invalid port number: strconv.Atoi"),
         (["pod", "create", "-p", "80:80"], "PortMappings can only be used with Bridge or slirp4netns networking"),
         (["pod", "create", "--infra=false", "-p", "80:80"], "you must have an infra container to publish port bind"),
@@ -167,7 +167,7 @@ def test_hostname_needs_an_own_uts_namespace(pypod, busybox) -> None:
     pypod.ok("create", "--name", "p")
     done = pypod("run", "--rm", "--pod", "p", "--hostname", "x", "--rootfs", f"{busybox}:O", "hostname")
     assert done.returncode == 125
-    assert "cannot set hostname when running in the pod's UTS namespace" in done.stderr
+    assert "cannot set hostname when joining the pod UTS namespace" in done.stderr
     out = pypod.ok(
         "run", "--rm", "--pod", "p", "--uts", "private", "--hostname", "x", "--rootfs", f"{busybox}:O", "hostname"
     )

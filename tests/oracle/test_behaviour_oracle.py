@@ -150,6 +150,81 @@ SCRIPTS: dict[str, str] = {
 }
 
 
+# Options and words of `create` that are refused; pypod's message begins with podman's, and may add a hint.
+REFUSED = """
+    --name taken IMAGE
+    --name 'a b' IMAGE
+    --pull bogus IMAGE
+    --uts host --hostname x IMAGE
+    --cap-add bogus IMAGE
+    -e =x IMAGE
+    --env-file /nosuch IMAGE
+    --env-file /etc IMAGE
+    --label =x IMAGE
+    --label-file /nosuch IMAGE
+    --tmpfs rel IMAGE
+    --tmpfs /x:bogus IMAGE
+    --mount type=bogus IMAGE
+    --mount type=bind,src=/nosuch,dst=/x IMAGE
+    -v /nosuch:/x IMAGE
+    -v /tmp:rel IMAGE
+    --ulimit nofile IMAGE
+    --ulimit nofile= IMAGE
+    --ulimit nope=1 IMAGE
+    --ulimit nofile=1:x IMAGE
+    --ulimit nofile=5:3 IMAGE
+    --ulimit nofile=1:2:3 IMAGE
+    --sysctl bogus IMAGE
+    --sysctl kernel.foo=1 IMAGE
+    --memory 1x IMAGE
+    --shm-size x IMAGE
+    --shm-size -1 IMAGE
+    --expose x/tcp IMAGE
+    --expose 5-3 IMAGE
+    --expose 99999 IMAGE
+    -p x IMAGE
+    -p 99999:80 IMAGE
+    -p 1.2.3:80:80 IMAGE
+    --network bridge --ip 1.2.3 IMAGE
+    --network bridge --mac-address x IMAGE
+    --network bridge --dns x IMAGE
+    --add-host x IMAGE
+    --network bogus IMAGE
+    --network container:nosuch IMAGE
+    --pid container:nosuch IMAGE
+    --ipc container:nosuch IMAGE
+    --uts container:nosuch IMAGE
+    --pid bogus IMAGE
+    --ipc bogus IMAGE
+    --uts bogus IMAGE
+    --cgroupns bogus IMAGE
+    --pid container: IMAGE
+    --pid ns: IMAGE
+    --pod nosuch IMAGE
+    --pod-id-file /nosuch IMAGE
+    --cidfile /nosuch/x IMAGE
+    --health-interval x --health-cmd x IMAGE
+    --health-retries 0 --health-cmd x IMAGE
+    --umask x IMAGE
+    --umask 999 IMAGE
+    --stop-signal BOGUS IMAGE
+    --security-opt bogus IMAGE
+    --security-opt seccomp=/nosuch IMAGE
+    --bogus IMAGE
+"""
+REFUSED_PODS = """
+    taken
+    --name taken
+    'a b'
+    --share foo
+    --infra=false --share net
+    -p bogus
+    --add-host x
+    --network bogus
+    --pod-id-file /etc/passwd x
+"""
+
+
 class Both:
     """podman and pypod, with an image of busybox as IMAGE."""
 
@@ -163,6 +238,17 @@ class Both:
         words = [self._image if word == "IMAGE" else word for word in shlex.split(text)]
         shown = {name: self._shown(name, run(*words), mark) for name, run in self._runs.items()}
         assert shown["pypod"] == shown["podman"], text
+
+    def refused(self, command: str, lines: str) -> None:
+        """Run a command with the words of each line, which both refuse with the same code and beginning."""
+        wrong = []
+        for line in lines.strip().splitlines():
+            words = shlex.split(f"{command} {line}".replace("IMAGE", f"{self._image} true"))
+            theirs, ours = (self._shown(name, self._runs[name](*words), "") for name in ("podman", "pypod"))
+            beginning = theirs[2].replace("Error: invalid config provided: ", "Error: ")
+            if theirs[0] == 0 or ours[:2] != theirs[:2] or not ours[2].startswith(beginning):
+                wrong.append((line.strip(), ours, theirs))
+        assert wrong == []
 
     def _shown(self, name: str, done: subprocess.CompletedProcess[str], mark: str) -> tuple[int, str, str]:
         if mark:
@@ -214,3 +300,14 @@ def test_inspect_knows_the_command_line(engine, archive: str) -> None:
     pypod.ok("create", "--name", "it", "--network", "none", "--rootfs", str(Path("/")), "true")
     shown = pypod.ok("inspect", "-f", "{{json .Config.CreateCommand}}", "it")
     assert shown.startswith(f'["pypod","--root","{engine.layout.root}","create","--name","it",')
+
+
+def test_what_create_refuses(both: Both, engine) -> None:
+    both("create --name taken IMAGE true")
+    both.refused("create", REFUSED)
+    assert [one.name for one in engine.containers.list(all=True)] == ["taken"]  # podman keeps one without its cidfile
+
+
+def test_what_pod_create_refuses(both: Both) -> None:
+    both("- pod create --name taken --network none")
+    both.refused("pod create", REFUSED_PODS)

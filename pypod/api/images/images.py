@@ -275,7 +275,9 @@ class Images:
     ) -> Image:
         """Return the image to create a container from, pulled first if the policy says so (podman-run(1), --pull)."""
         if policy not in POLICIES:
-            raise InvalidSpec("--pull", f"unsupported pull policy {policy!r}", hint=f"use {', '.join(POLICIES)}")
+            from pypod.model.words import quoted
+
+            raise InvalidSpec("--pull", f"unsupported pull policy {quoted(policy)}", hint=f"use {', '.join(POLICIES)}")
         if split_transport(ref)[0] not in ("", "docker"):  # a file is read whatever the policy
             return self.pull(ref, platform=platform, access=access, progress=progress)
         here = None

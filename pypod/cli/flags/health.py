@@ -31,6 +31,8 @@ def healthcheck_option(options: Parsed) -> Healthcheck | None:
         return Healthcheck(test=("NONE",))
     if not command:
         return None
+    if not options["health-retries"]:
+        raise InvalidSpec("--health-retries", "healthcheck-retries must be greater than 0")
     return Healthcheck(
         test=_test(command),
         interval_ns=0 if options["health-interval"] == "disable" else _duration_ns(options, "health-interval"),
@@ -61,7 +63,7 @@ def _duration_ns(options: Parsed, name: str) -> int:
     try:
         found = parse_duration_ns(options[name])
     except ValueError as error:
-        raise InvalidSpec(f"--{name}", f"invalid --{name}: {error}") from error
+        raise InvalidSpec(f"--{name}", f"invalid {name.replace('health', 'healthcheck')}: {error}") from error
     if found < 0:
-        raise InvalidSpec(f"--{name}", f"invalid --{name}: it is negative")
+        raise InvalidSpec(f"--{name}", f"invalid {name.replace('health', 'healthcheck')}: it is negative")
     return found

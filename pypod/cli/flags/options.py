@@ -84,7 +84,7 @@ def _pairs(entries: Sequence[str], flag: str) -> dict[str, str]:
     for entry in entries:
         name, separator, value = entry.partition("=")
         if not separator or not name:
-            raise InvalidSpec(flag, f"invalid {flag[2:]} {entry!r}, must be in the form of KEY=VALUE")
+            raise InvalidSpec(flag, f"{entry} is invalid, {flag[2:]} values must be in the form of KEY=VALUE")
         found[name] = value
     return found
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from pypod.errors import InvalidSpec
+from pypod.model.words import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_READING = {
+    "--env-file": 'parsing env file "{}": ',
+    "--label-file": "unable to process labels: ",
+    "--pod-id-file": "reading pod ID file: ",
+    "--cidfile": "reading CIDFile: ",
+}
 
 
 def lines(path: str, argument: str) -> list[str]:
@@ -18,7 +28,9 @@ def lines(path: str, argument: str) -> list[str]:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             found = [raw.removesuffix("\n").removesuffix("\r").lstrip() for raw in file]
     except OSError as error:
-        raise InvalidSpec(argument, f"open {path}: {error.strerror}") from error
+        call, reason = "read" if error.errno == errno.EISDIR else "open", str(error.strerror)
+        reason = reason[0].lower() + reason[1:]  # as in Go
+        raise InvalidSpec(argument, f"{_READING.get(argument, '').format(path)}{call} {path}: {reason}") from error
     return [line for line in found if line and not line.startswith("#")]
 
 
@@ -31,7 +43,7 @@ def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
         if not entry:
             continue
         if not name:
-            raise InvalidSpec("--env", f"invalid environment variable {entry!r}")
+            raise InvalidSpec("--env", f"invalid environment variable: {quoted(entry)}")
         if separator:
             found[name] = value
         elif name.endswith("*"):
@@ -48,7 +60,7 @@ def labels(entries: Sequence[str], files: Sequence[str] = ()) -> dict[str, str]:
     for entry in [*read, *entries]:
         name, _, value = entry.partition("=")
         if not name:
-            raise InvalidSpec("--label", f"invalid label format: {entry!r}")
+            raise InvalidSpec("--label", f"unable to process labels: invalid label format: {quoted(entry)}")
         found[name] = value
     return found
 
@@ -64,7 +76,8 @@ def write_new_id_file(path: str, content: str, argument: str) -> None:
             argument, f"{kind} id file exists. Ensure another {kind} is not using it or delete {path}"
         ) from None
     except OSError as error:
-        raise InvalidSpec(argument, f"{argument} {path}: {error.strerror}") from error
+        message = f"opening cidfile {path}" if argument == "--cidfile" else f"opening {argument[2:]} {path}"
+        raise InvalidSpec(argument, message, hint=error.strerror or "") from error
 
 
 def read_id_file(path: str, argument: str) -> str:

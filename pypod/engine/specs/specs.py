@@ -18,6 +18,7 @@ from pypod.model.ids import is_text
 from pypod.model.mount import VOLUME, parse_tmpfs
 from pypod.model.namespace import FLAGS, HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
 from pypod.model.network_flags import HOST_GATEWAY
+from pypod.model.words import quoted
 from pypod.network.user_mode import parse as parse_user_mode
 
 TYPE_CHECKING = False
@@ -90,7 +91,8 @@ def container_spec(
     if add_hosts and pod is not None and modes["net"] == POD:
         raise InvalidSpec(
             "--add-host",
-            "extra host entries must be specified on the pod: network cannot be configured when it is shared",
+            "extra host entries must be specified on the pod: network cannot be configured when it is shared "
+            "with a pod",
         )
     if add_hosts and modes["net"].mode == "container":
         raise InvalidSpec(
@@ -282,7 +284,7 @@ def check_environment(environment: Mapping[str, str]) -> tuple[tuple[str, str], 
     """Return the variables as pairs; raise InvalidSpec for an invalid name or value."""
     for name, value in environment.items():
         if not name or "=" in name or "\0" in name or "\0" in value:
-            raise InvalidSpec("--env", f"invalid environment variable {name!r}")
+            raise InvalidSpec("--env", f"invalid environment variable: {quoted(name)}")
     return tuple(environment.items())
 
 
@@ -305,7 +307,7 @@ def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
     for entry in entries:
         name, separator, address = entry.partition(":")
         if not separator or not name or any(c.isspace() for c in entry) or not is_text(entry):
-            raise InvalidSpec("--add-host", f"unable to parse host entry {entry!r}: incorrect format")
+            raise InvalidSpec("--add-host", f"bad format for add-host: {quoted(entry)}")
         if address == HOST_GATEWAY:
             continue
         import _socket
@@ -396,15 +398,29 @@ def _ulimits(words: Sequence[str]) -> tuple[Ulimit, ...]:
         if word == "host":
             limits.append(Ulimit(name="host", soft=0, hard=0))
             continue
-        name, separator, values = word.partition("=")
-        soft, colon, hard = values.partition(":")
         try:
-            numbers = int(soft), int(hard if colon else soft)
-        except ValueError:
-            numbers = None
-        if not separator or name.upper() not in RESOURCES or numbers is None or min(numbers) < -1:
-            raise InvalidSpec("--ulimit", f"invalid ulimit {word!r}", hint="use NAME=SOFT[:HARD], as nofile=1024:2048")
-        if numbers[1] != -1 and (numbers[0] == -1 or numbers[0] > numbers[1]):
-            raise InvalidSpec("--ulimit", f"ulimit soft limit must be less than or equal to hard limit: {word!r}")
-        limits.append(Ulimit(name=f"RLIMIT_{name.upper()}", soft=numbers[0], hard=numbers[1]))
+            limits.append(_ulimit(word))
+        except ValueError as error:
+            message = f"ulimit option {quoted(word)} requires name=SOFT:HARD, failed to be parsed: {error}"
+            raise InvalidSpec("--ulimit", message) from None
     return tuple(limits)
+
+
+def _ulimit(word: str) -> Ulimit:
+    """Parse NAME=SOFT[:HARD]. Raises ValueError in podman's words (docker/go-units)."""
+    name, separator, values = word.partition("=")
+    if not separator:
+        raise ValueError(f"invalid ulimit argument: {word}")
+    if name.upper() not in RESOURCES:
+        raise ValueError(f"invalid ulimit type: {name}")
+    parts = values.split(":")
+    if len(parts) > 2:
+        raise ValueError(f"too many limit value arguments - {values}, can only have up to two, `soft[:hard]`")
+    for part in parts:
+        number = part.removeprefix("-")
+        if not (number.isascii() and number.isdecimal()) or len(number) > DIGITS_LIMIT or int(part) < -1:
+            raise ValueError(f"strconv.ParseInt: parsing {quoted(part)}: invalid syntax")
+    soft, hard = int(parts[0]), int(parts[-1])
+    if hard != -1 and (soft == -1 or soft > hard):
+        raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")
+    return Ulimit(name=f"RLIMIT_{name.upper()}", soft=soft, hard=hard)

@@ -184,9 +184,9 @@ def shm(value: int | str | None) -> int | None:
     try:
         found = float(lowered[: len(lowered) - len(unit)]) * _SHM_UNITS[unit]
     except ValueError:
-        raise ValueError(f"invalid size: {value!r}") from None
+        raise ValueError(f"unable to translate --shm-size: invalid size: {value!r}") from None
     if not 0 <= found < 2**63:
-        raise ValueError(f"invalid size: {value!r}")
+        raise ValueError(f"unable to translate --shm-size: invalid size: {value!r}")
     return int(found)
 
 
@@ -197,7 +197,7 @@ def umask(value: int | str) -> int:
     except ValueError:
         found = -1
     if not 0 <= found <= 0o777:
-        raise ValueError(f"invalid umask {value!r}")
+        raise ValueError(f"running container create option: invalid umask string {value}: invalid argument")
     return found
 
 

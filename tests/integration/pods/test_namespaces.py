@@ -320,7 +320,7 @@ def test_a_member_may_stay_out_of_a_shared_namespace(box) -> None:
 
 @pytest.mark.parametrize("text", ["nosuch", "net,nosuch", "mnt", "net,,mnt", "-net"])
 def test_kinds_that_cannot_be_shared(box, text: str) -> None:
-    with pytest.raises(InvalidSpec, match="invalid kernel namespace"):
+    with pytest.raises(InvalidSpec, match="invalid kernel namespace to share"):
         box.engine.pods.create(share=text)
 
 

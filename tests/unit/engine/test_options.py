@@ -88,8 +88,8 @@ class TestWordsOfPodman:
             ({"memory_swap": "1x"}, "--memory-swap", "invalid size: '1x'"),
             ({"shm_size": "x"}, "--shm-size", "invalid size: 'x'"),
             ({"shm_size": "9e99g"}, "--shm-size", "invalid size"),
-            ({"umask": "8"}, "--umask", "invalid umask '8'"),
-            ({"umask": 0o1000}, "--umask", "invalid umask 512"),
+            ({"umask": "8"}, "--umask", "invalid umask string 8"),
+            ({"umask": 0o1000}, "--umask", "invalid umask string 512"),
             ({"ports": ["x"]}, "--publish", "invalid port number"),
         ],
     )
