@@ -11,6 +11,7 @@ from tests.cli.program import Program
 from tests.images.made import Made, layer
 from tests.integration.images.test_images import bring
 
+ACCEPT = [{"type": "insecureAcceptAnything"}]
 REJECT = {"default": [{"type": "reject"}]}
 
 
@@ -39,10 +40,10 @@ def test_show(pypod, policy) -> None:
             **REJECT,
             "transports": {
                 "docker": {
-                    "docker.io/library": [{"type": "insecureAcceptAnything"}],
+                    "docker.io/library": ACCEPT,
                     "docker.io": [{"type": "reject"}],
                 },
-                "docker-daemon": {"": [{"type": "insecureAcceptAnything"}]},
+                "docker-daemon": {"": ACCEPT},
             },
         }
     )
@@ -71,10 +72,10 @@ def test_set(pypod, policy, tmp_path) -> None:
     pypod.ok("image", "trust", "set", "-f", str(tmp_path / "key"), "reg.example/a")
     pypod.ok("image", "trust", "set", "--type=accept", "default")
     assert json.loads(path.read_text()) == {
-        "default": [{"type": "insecureAcceptAnything"}],
+        "default": ACCEPT,
         "transports": {
             "docker": {
-                "quay.io": [{"type": "insecureAcceptAnything"}],
+                "quay.io": ACCEPT,
                 "reg.example/a": [{"type": "signedBy", "keyType": "GPGKeys", "keyPath": str(tmp_path / "key")}],
             }
         },
@@ -114,9 +115,7 @@ def test_what_the_policy_rejects(pypod, engine, policy, tmp_path) -> None:
         done = pypod("load", "-i", path)
         message = f"Error: Source image rejected: Running image {shown[form]} is rejected by policy.\n"
         assert (done.returncode, done.stderr) == (125, message)
-    accepting = policy(
-        {**REJECT, "transports": {"dir": {archives["docker-dir"]: [{"type": "insecureAcceptAnything"}]}}}
-    )
+    accepting = policy({**REJECT, "transports": {"dir": {archives["docker-dir"]: ACCEPT}}})
     assert pypod("load", "-i", archives["docker-dir"]).returncode == 0
     assert pypod("pull", f"dir:{archives['docker-dir']}").returncode == 0
     other = tmp_path / "other.json"

@@ -1,4 +1,4 @@
-"""policy.json and registries.d: what is valid, requirements and identities. With podman's messages."""
+"""policy.json and registries.d: what is valid, which requirements apply, which identities fit."""
 
 from __future__ import annotations
 
