@@ -87,7 +87,7 @@ class Networks:
                 draft = draft.replace(name=creation.free_name(taken))
             if draft.name in taken:
                 networks.add(connection, draft)  # raises AlreadyExists before any other error
-            spec = creation.complete(draft, known.surroundings(others), os.urandom(7))
+            spec = creation.complete(draft, known.surroundings(self._engine, others), os.urandom(7))
             networks.add(connection, spec)
         return Network(self._engine, spec.id, spec.name)
 

@@ -21,6 +21,7 @@ from pypod.model.network import (
 )
 from pypod.model.value import Value
 from pypod.network.subnets import (
+    Pool,
     Taken,
     chosen_ipv4,
     chosen_ipv6,
@@ -44,10 +45,16 @@ _FAMILIES = {4: "IPv4", 6: "IPv6"}
 
 
 class Surroundings(Value):
-    """What a new network must avoid: names of interfaces, and address ranges."""
+    """What a new network must avoid: names of interfaces, and address ranges.
+
+    ``pools`` are where IPv4 subnets are chosen from, ``default_subnet`` is that of the default network; empty for
+    podman's.
+    """
 
     interfaces: frozenset[str]
     taken: tuple[Taken, ...]
+    pools: tuple[Pool, ...] = ()
+    default_subnet: str = ""
 
 
 def complete(asked: NetworkSpec, around: Surroundings, random: bytes) -> NetworkSpec:
@@ -90,7 +97,7 @@ def _on_bridge(asked: NetworkSpec, around: Surroundings, random: bytes) -> Netwo
         families = {":" in one.subnet for one in subnets}
         require_free(subnets, around.taken)
         if False not in families and (asked.ipv6 or not subnets):
-            subnets.append(chosen_ipv4(around.taken))
+            subnets.append(chosen_ipv4(around.taken, around.pools))
         if True not in families and asked.ipv6:
             subnets.append(chosen_ipv6(around.taken, random))
     interface = asked.interface or free_interface(around.interfaces)
@@ -124,11 +131,11 @@ def _check_routes(spec: NetworkSpec) -> None:
 
 def default(around: Surroundings, created_ns: int) -> NetworkSpec:
     """Return the default network: podman's, unless its subnet is taken."""
-    wanted = subnet(DEFAULT_SUBNET).replace(chosen=True)
+    wanted = subnet(around.default_subnet or DEFAULT_SUBNET).replace(chosen=True)
     try:
         require_free([wanted], around.taken)
     except InvalidSpec:
-        wanted = chosen_ipv4(around.taken)
+        wanted = chosen_ipv4(around.taken, around.pools)
     interface = DEFAULT_INTERFACE
     return NetworkSpec(
         id=DEFAULT_ID,

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 Range = IPv4Network | IPv6Network
 
-_POOL_FIRST, _POOL_LAST = 10 << 24 | 89 << 16, 11 << 24  # 10.89.0.0, and what follows 10.255.255.255
-_POOL_PREFIX = 24
+# A pool: its first address, the one after its last, and the prefix of the subnets in it.
+Pool = tuple[int, int, int]
+_POOLS: tuple[Pool, ...] = ((10 << 24 | 89 << 16, 11 << 24, 24),)  # 10.89.0.0 to 10.255.255.255
 _ULA_PREFIX = 64
 _LONGEST = {4: 30, 6: 126}  # prefixes that leave network, gateway, one container and a broadcast address
 
@@ -114,9 +115,22 @@ def require_free(wanted: Sequence[Subnet], taken: Iterable[Taken]) -> None:
                 raise InvalidSpec("--subnet", f"subnets {other} and {mine} of one network overlap")
 
 
-def chosen_ipv4(taken: Iterable[Taken]) -> Subnet:
+def pool(base: str, size: int) -> Pool:
+    """Return a pool of subnets with the prefix ``size``. Raises ValueError.
+
+    >>> pool("10.90.0.0/15", 24)
+    (173670400, 173801472, 24)
+    """
+    whole = IPv4Network(base, strict=False)
+    if not whole.prefixlen <= size <= _LONGEST[4]:
+        raise ValueError(f"size {size} is not between {whole.prefixlen} and {_LONGEST[4]}")
+    first = int(whole.network_address)
+    return first, first + whole.num_addresses, size
+
+
+def chosen_ipv4(taken: Iterable[Taken], pools: Sequence[Pool] = ()) -> Subnet:
     """Return a subnet of ``free_ipv4``. Raises InvalidSpec when there is none."""
-    return subnet(free_ipv4(taken)).replace(chosen=True)
+    return subnet(free_ipv4(taken, pools)).replace(chosen=True)
 
 
 def chosen_ipv6(taken: Iterable[Taken], random: bytes) -> Subnet:
@@ -124,16 +138,18 @@ def chosen_ipv6(taken: Iterable[Taken], random: bytes) -> Subnet:
     return subnet(free_ipv6(taken, random)).replace(chosen=True)
 
 
-def free_ipv4(taken: Iterable[Taken]) -> str:
-    """Return the lowest /24 that is free. Raises InvalidSpec when there is none.
+def free_ipv4(taken: Iterable[Taken], pools: Sequence[Pool] = ()) -> str:
+    """Return the lowest subnet that is free in the first pool that has one. Raises InvalidSpec when there is none.
 
-    Ranges with a route are avoided, too, unless the route covers the whole pool.
+    Without ``pools`` these are podman's. Ranges with a route are avoided, too, unless routes cover all pools.
     """
     found = list(taken)
     for avoided in (found, [one for one in found if not one.routed]):
-        start = _first_gap([one.range for one in avoided if one.range.version == 4])
-        if start is not None:
-            return str(IPv4Network((start, _POOL_PREFIX)))
+        ranges = [one.range for one in avoided if one.range.version == 4]
+        for one in pools or _POOLS:
+            start = _first_gap(ranges, one)
+            if start is not None:
+                return str(IPv4Network((start, one[2])))
     raise InvalidSpec(
         "--subnet",
         "could not find free subnet from subnet pools",
@@ -141,15 +157,15 @@ def free_ipv4(taken: Iterable[Taken]) -> str:
     )
 
 
-def _first_gap(ranges: Iterable[Range]) -> int | None:
-    size = 1 << 32 - _POOL_PREFIX
-    start = _POOL_FIRST
+def _first_gap(ranges: Iterable[Range], within: Pool) -> int | None:
+    start, end, prefix = within
+    size = 1 << 32 - prefix
     for low, high in sorted((int(one.network_address), int(one.broadcast_address)) for one in ranges):
         if low >= start + size:
             break
         if high >= start:
             start = (high // size + 1) * size
-    return start if start < _POOL_LAST else None
+    return start if start < end else None
 
 
 def free_ipv6(taken: Iterable[Taken], random: bytes) -> str:

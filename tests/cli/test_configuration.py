@@ -136,6 +136,42 @@ def test_info_tells_which_files_counted(pypod, tmp_path) -> None:
     assert found == [str(tmp_path / "containers.conf"), str(module)]
 
 
+class TestNetworks:
+    """Nothing is started here: networks are only rows until a container uses them."""
+
+    POOLS = (
+        '[network]\ndefault_subnet = "10.199.0.0/24"\ndefault_subnet_pools = [{base = "10.198.0.0/16", size = 28}]\n'
+    )
+
+    @pytest.fixture(autouse=True)
+    def default(self, monkeypatch) -> None:
+        monkeypatch.delenv("PYPOD_NETWORK")
+
+    def subnets(self, pypod, *names: str) -> list[str]:
+        found = json.loads(pypod.ok("network", "inspect", *names))
+        return [one["subnets"][0]["subnet"] for one in found]
+
+    def test_subnets(self, pypod, configured) -> None:
+        configured(self.POOLS)
+        pypod.ok("network", "create", "a")
+        assert self.subnets(pypod, "a", "podman") == ["10.198.0.0/28", "10.199.0.0/24"]
+
+    @pytest.mark.root
+    def test_another_default_network(self, pypod, configured) -> None:
+        configured(f'{self.POOLS}default_network = "mine"\n')
+        pypod.ok("create", "--name=c", "--rootfs", "/", "true")
+        assert self.subnets(pypod, "mine") == ["10.199.0.0/24"]
+        shown = pypod.ok("inspect", "--format", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}", "c")
+        assert shown == "mine\n"
+
+    def test_what_is_wrong(self, pypod, configured) -> None:
+        for text, key in (('default_subnet = "x"', "subnet"), ("default_subnet_pools = [{size = 4}]", "subnet_pools")):
+            configured(f"[network]\n{text}\n")
+            done = pypod("network", "create", "a")
+            assert done.returncode == 125
+            assert f'"network.default_{key}": ' in done.stderr
+
+
 class TestFlagsBeforeTheVerb:
     @pytest.mark.parametrize(
         "words",

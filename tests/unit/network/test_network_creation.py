@@ -10,7 +10,7 @@ from pypod.errors import InvalidSpec
 from pypod.model.network import NetworkSpec, Route, Subnet
 from pypod.network import creation
 from pypod.network.creation import Surroundings, complete
-from pypod.network.subnets import Taken, free_ipv4, free_ipv6, require_free, subnet
+from pypod.network.subnets import Taken, free_ipv4, free_ipv6, pool, require_free, subnet
 
 RANDOM = bytes(range(1, 8))
 ALONE = Surroundings(interfaces=frozenset(("lo", "eth0")), taken=())
@@ -26,6 +26,29 @@ def asked(**fields: object) -> NetworkSpec:
 
 def made(around: Surroundings = ALONE, **fields: object) -> NetworkSpec:
     return complete(asked(**fields), around, RANDOM)
+
+
+class TestPools:
+    def test_the_first_with_room(self) -> None:
+        pools = pool("10.1.0.0/29", 30), pool("10.2.0.0/16", 24)
+        assert free_ipv4((), pools) == "10.1.0.0/30"
+        assert free_ipv4(taken("10.1.0.1/32"), pools) == "10.1.0.4/30"
+        assert free_ipv4(taken("10.1.0.0/24"), pools) == "10.2.0.0/24"
+        assert free_ipv4(taken("0.0.0.0/0", routed=True), pools) == "10.1.0.0/30"
+        with pytest.raises(InvalidSpec):
+            free_ipv4(taken("10.0.0.0/14"), pools)
+
+    @pytest.mark.parametrize(("base", "size"), [("x", 24), ("10.0.0.0/24", 16), ("10.0.0.0/24", 31), ("fd00::/64", 80)])
+    def test_wrong(self, base: str, size: int) -> None:
+        with pytest.raises(ValueError, match=r"."):
+            pool(base, size)
+
+    def test_networks_use_them(self) -> None:
+        around = ALONE.replace(pools=(pool("10.3.0.0/16", 26),), default_subnet="10.4.0.0/24")
+        assert made(around).subnets[0].subnet == "10.3.0.0/26"
+        assert creation.default(around, 1).subnets[0].subnet == "10.4.0.0/24"
+        again = creation.default(around.replace(taken=taken("10.4.0.0/16")), 1)
+        assert again.subnets[0].subnet == "10.3.0.0/26"
 
 
 class TestSubnets:
