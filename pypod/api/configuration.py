@@ -9,10 +9,13 @@ from pypod.engine.configuration import current
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeVar
 
     from pypod.api.engine import Engine
 
-__all__ = ["details", "pull_policy", "secret_driver"]
+    T = TypeVar("T", str, bool)
+
+__all__ = ["details", "pull_policy", "secret_driver", "setting"]
 
 
 def details() -> Sequence[str]:
@@ -26,6 +29,12 @@ def details() -> Sequence[str]:
             lines.append(f"Failed to decode the keys [{' '.join(map(quoted, keys))}] from {quoted(path)}.")
         lines.append(f"Merged system config {quoted(path)}")
     return lines
+
+
+def setting(table: str, key: str, kind: type[T]) -> T | None:
+    """Return what the files say about a setting of the command line itself, None for nothing."""
+    found = current.read().get(table, key)
+    return found if isinstance(found, kind) and found != "" else None
 
 
 def pull_policy(engine: Engine) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import Program
+from tests.images.made import Made, layer
+from tests.integration.images.test_images import bring
 
 CONF = """
 [containers]
@@ -126,6 +128,30 @@ class TestContainers:
         done = pypod("create", "--hosts-file=/no/such", "--rootfs", f"{busybox}:O", "true")
         message = "Error: failed to read base hosts file: open /no/such: no such file or directory\n"
         assert (done.returncode, done.stderr) == (125, message)
+
+
+@pytest.mark.root
+def test_keys_that_detach(pypod, configured, busybox) -> None:
+    configured('[engine]\ndetach_keys = "ctrl-x,q"\n')
+    run = ("run", "-it", "--name=c", "--network=none", "--rootfs", f"{busybox}:O", "sh")
+    with pypod.terminal(*run) as terminal:
+        terminal.type("echo $((6*7))\n")
+        terminal.expect("42")
+        terminal.type("\x18q")
+        assert terminal.wait() == 0
+    assert pypod.ok("inspect", "--format", "{{.State.Status}}", "c") == "running\n"
+
+
+def test_several_images_in_an_archive(pypod, engine, configured, tmp_path) -> None:
+    for name in ("a", "b"):
+        bring(engine, Made(layer({name: b"x"})), f"localhost/{name}:latest")
+    configured("[engine]\nmulti_image_archive = true\n")
+    pypod.ok("save", "-q", "-o", str(tmp_path / "both.tar"), "a", "b")
+    pypod.ok("rmi", "--all")
+    assert pypod.ok("load", "-q", "-i", str(tmp_path / "both.tar")).split()[2::3] == [
+        "localhost/a:latest",
+        "localhost/b:latest",
+    ]
 
 
 @pytest.mark.usefixtures("configured")

@@ -30,10 +30,10 @@ def run_attach(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod attach``."""
     from pypod.api.engine import Engine
     from pypod.cli.render.streaming import follow_container
-    from pypod.cli.render.terminal import parse_detach_keys
+    from pypod.cli.render.terminal import detach_keys
     from pypod.errors import WrongState
 
-    keys = parse_detach_keys(options["detach-keys"])
+    keys = detach_keys(options)
     with Engine(root) as engine:
         if options["latest"]:
             container = latest(engine)

@@ -45,14 +45,14 @@ def run_exec(options: Parsed, root: str | None) -> int:
     from pypod.api.engine import Engine
     from pypod.cli.containers.following import warn_without_terminal
     from pypod.cli.flags.text_files import environment
-    from pypod.cli.render.terminal import parse_detach_keys
+    from pypod.cli.render.terminal import detach_keys
 
     passed = {}
     if options["preserve-fds"] or options["preserve-fd"]:
         from pypod.cli.flags.descriptors import preserved
 
         passed = preserved(options)
-    keys = parse_detach_keys(options["detach-keys"])
+    keys = detach_keys(options, is_terminal=options["tty"])
     warn_without_terminal(options)
     with Engine(root) as engine:
         container, command = _target(engine, options)

@@ -143,14 +143,14 @@ def run_run(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod run``."""
     from pypod.api.engine import Engine
     from pypod.cli.containers.following import OUTPUTS, attached_streams, follow, warn_without_terminal
-    from pypod.cli.render.terminal import parse_detach_keys, size
+    from pypod.cli.render.terminal import detach_keys, size
     from pypod.errors import InvalidSpec, PodBroken
 
     detach = options["detach"]
     if detach and options.changed("detach-keys"):
         raise InvalidSpec("--detach-keys", "--detach and --detach-keys cannot be used together")
     passed, variables = descriptors.listening(descriptors.preserved(options))
-    keys = parse_detach_keys(options["detach-keys"])
+    keys = detach_keys(options, is_terminal=options["tty"])
     columns, rows = size(0) if options["tty"] and not detach else (0, 0)
     streams = attached_streams(options)
     if options["explain"]:

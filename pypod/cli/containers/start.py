@@ -106,9 +106,9 @@ def _check(options: Parsed) -> None:
 
 def _start_attached(container: Container, options: Parsed, given: dict[str, Any]) -> int:
     from pypod.cli.containers.following import follow
-    from pypod.cli.render.terminal import parse_detach_keys, size
+    from pypod.cli.render.terminal import detach_keys, size
 
-    keys = parse_detach_keys(options["detach-keys"])
+    keys = detach_keys(options)
     log = container.open_log(at_end=True)
     columns, rows = size(0)
     try:

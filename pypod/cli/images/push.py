@@ -72,13 +72,21 @@ def run_push(options: Parsed, root: str | None) -> int:
                 destination,
                 access=reach,
                 format=options["format"],
-                compression=options["compression-format"],
+                compression=options["compression-format"] or _compression(),
                 progress=telling,
                 **more,
             )
         if options["digestfile"]:
             write_digest(options["digestfile"], digest)
     return 0
+
+
+def _compression() -> str:
+    """Return the compression that the configuration asks for, where it can be had."""
+    from pypod.api.configuration import setting
+
+    found = setting("engine", "compression_format", str) or ""
+    return found if found in ("gzip", "zstd") else ""
 
 
 def refuse_signing(options: Parsed) -> None:

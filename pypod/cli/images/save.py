@@ -101,7 +101,7 @@ def run_save(options: Parsed, root: str | None) -> int:
         path, fd = "/dev/stdout", _STDOUT
     elif ":" in path:
         raise InvalidSpec("--output", f"invalid filename (should not contain ':') \"{path}\"")
-    images, tags = (words, ()) if options["multi-image-archive"] else (words[:1], words[1:])
+    images, tags = (words, ()) if _several(options) else (words[:1], words[1:])
     # as in podman: no progress output when the archive goes to stdout
     with Engine(root) as engine, Telling(quiet=options["quiet"] or fd == _STDOUT, signed=False) as telling:
         try:
@@ -120,3 +120,12 @@ def run_save(options: Parsed, root: str | None) -> int:
                 raise error.__cause__ from None  # the reader has closed the pipe
             raise
     return 0
+
+
+def _several(options: Parsed) -> bool:
+    """Return whether further arguments are images, not tags: as the command line says, or the configuration."""
+    if len(options.positionals) < 2 or options.changed("multi-image-archive"):
+        return bool(options["multi-image-archive"])
+    from pypod.api.configuration import setting
+
+    return bool(setting("engine", "multi_image_archive", bool))

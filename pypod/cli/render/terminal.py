@@ -10,7 +10,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from pypod.cli.flags.parser import Parsed
+
 DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
+
+
+def detach_keys(options: Parsed, *, is_terminal: bool = True) -> bytes:
+    """Return the keys that detach, as --detach-keys says, or the configuration: for a terminal, where they count."""
+    text = options["detach-keys"]
+    if is_terminal and not options.changed("detach-keys"):
+        from pypod.api.configuration import setting
+
+        text = setting("engine", "detach_keys", str) or text
+    return parse_detach_keys(text)
 
 
 def parse_detach_keys(text: str) -> bytes:

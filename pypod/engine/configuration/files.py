@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.configuration.keys import FOREIGN, KEYS, SIZE, TABLE, TABLES, TEXT, TEXTS, WHOLE, YES
 from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
@@ -46,6 +45,8 @@ class Settings:
 
     def add(self, path: str, found: Mapping[str, Any]) -> None:
         """Merge a parsed file. Raises ValueError, without the file's name, for a value of a wrong type."""
+        from pypod.engine.configuration.keys import FOREIGN, KEYS
+
         self.files.append(path)
         unknown: list[str] = []
         for table, content in found.items():
@@ -59,21 +60,25 @@ class Settings:
                 if key not in KEYS[table]:
                     unknown.append(f"{table}.{key}")
                     continue
-                self._set(table, key, value)
+                self._set((table, key), value, KEYS[table][key])
                 self.origins[table, key] = path
         if unknown:
             self.unknown[path] = unknown
 
-    def _set(self, table: str, key: str, value: Any) -> None:
-        kind, place = KEYS[table][key], (table, key)
+    def _set(self, place: tuple[str, str], value: Any, kind: str) -> None:
+        from pypod.engine.configuration.keys import TEXTS, checked
+
+        found = checked(".".join(place), value, kind)
         if kind != TEXTS:
-            self.values[place] = _checked(f"{table}.{key}", value, kind)
+            self.values[place] = found
             return
-        own = self._texts(place, _checked(f"{table}.{key}", value, kind))
+        own = self._texts(place, found)
         self.values[place] = (*self.values.get(place, ()), *own) if place in self._appending else own
 
     def _texts(self, place: tuple[str, str], value: list[Any]) -> tuple[str, ...]:
         """Return the strings of an array; ``{append=true}`` in it has this and later files add to the earlier ones."""
+        from pypod.engine.configuration.keys import TEXT, incompatible
+
         found = []
         for item in value:
             if isinstance(item, str):
@@ -81,32 +86,8 @@ class Settings:
             elif isinstance(item, dict) and item.keys() == {"append"} and isinstance(item["append"], bool):
                 (self._appending.add if item["append"] else self._appending.discard)(place)
             else:
-                raise ValueError(_incompatible(".".join(place), item, TEXT))
+                raise ValueError(incompatible(".".join(place), item, TEXT))
         return tuple(found)
-
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    TEXT: (str,),
-    TEXTS: (list,),
-    WHOLE: (int,),
-    YES: (bool,),
-    TABLE: (dict,),
-    TABLES: (list,),
-    SIZE: (str, int),
-}
-_NAMES = {str: "string", bool: "boolean", int: "int64", float: "float64", list: "array", dict: "table"}
-
-
-def _checked(name: str, value: Any, kind: str) -> Any:
-    fits = isinstance(value, _TYPES[kind]) and (kind == YES or not isinstance(value, bool))
-    if not fits or (kind == TABLES and not all(isinstance(one, dict) for one in value)):
-        raise ValueError(_incompatible(name, value, kind))
-    return value
-
-
-def _incompatible(name: str, value: object, kind: str) -> str:
-    found = _NAMES.get(type(value), type(value).__name__)
-    return f'(last key "{name}"): incompatible types: TOML value has type {found}; destination has type {kind}'
 
 
 def locate(environment: Mapping[str, str], root: str = "", *, rootless: bool) -> list[tuple[str, str]]:

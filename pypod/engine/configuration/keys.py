@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 TEXT, TEXTS, WHOLE, YES, TABLE, TABLES = "string", "slice", "integer", "boolean", "map", "slice of maps"
 # In a size, podman accepts a number as well.
 SIZE = "string or integer"
@@ -52,3 +56,27 @@ KEYS: dict[str, dict[str, str]] = {
 }
 # Tables of other programs and commands, which are taken as they are.
 FOREIGN = ("machine", "farms", "podmansh", "configmaps")
+_TYPES: dict[str, tuple[type, ...]] = {
+    TEXT: (str,),
+    TEXTS: (list,),
+    WHOLE: (int,),
+    YES: (bool,),
+    TABLE: (dict,),
+    TABLES: (list,),
+    SIZE: (str, int),
+}
+_NAMES = {str: "string", bool: "boolean", int: "int64", float: "float64", list: "array", dict: "table"}
+
+
+def checked(name: str, value: Any, kind: str) -> Any:
+    """Return a value if it has the type of its key. Raises ValueError in podman's words."""
+    fits = isinstance(value, _TYPES[kind]) and (kind == YES or not isinstance(value, bool))
+    if not fits or (kind == TABLES and not all(isinstance(one, dict) for one in value)):
+        raise ValueError(incompatible(name, value, kind))
+    return value
+
+
+def incompatible(name: str, value: object, kind: str) -> str:
+    """Return podman's words for a value of a wrong type."""
+    found = _NAMES.get(type(value), type(value).__name__)
+    return f'(last key "{name}"): incompatible types: TOML value has type {found}; destination has type {kind}'
