@@ -337,8 +337,8 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
         stopping.remove(self._engine, record, force=force, timeout_s=timeout, volumes=volumes)
 
     def dependents(self) -> tuple[Container, ...]:
-        """Return the containers that were created to join a namespace of this one, oldest first."""
-        found = dependencies.joining(self._engine.database, self.id)
+        """Return the containers that were created to join a namespace of this one, or require it, oldest first."""
+        found = dependencies.dependents(self._engine.database, self.id)
         return tuple(Container(self._engine, one.id, one.name) for one in found if one.kind == records.CONTAINER)
 
     def enter(self, *kinds: str) -> types.Entered:

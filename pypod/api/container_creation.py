@@ -57,6 +57,7 @@ class Creation:
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
+        from pypod.engine.resources.groups import conf_settings
         from pypod.engine.resources.limits import settings_of
         from pypod.engine.specs import configured, specs
 
@@ -100,6 +101,7 @@ class Creation:
                     require_images(self._engine, spec.mounts)
             if spec.limits is not None:
                 settings_of(self._engine, spec.limits)  # raises for unsupported limits before the container exists
+            conf_settings(self._engine, spec.cgroup_conf)
 
             def add(spec: ContainerSpec) -> types.Container:
                 return self._add(self._record(spec, pod_spec, owner, found.id if found else ""), spec, connections)
@@ -185,7 +187,8 @@ class Creation:
             self._require_shareable(found[joined["ipc"].target])
         fields = {"user": "user_namespace"}
         return spec.replace(
-            **{fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()}
+            requires=self._required(spec.requires),
+            **{fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()},
         )
 
     def _joined(self, kind: str, ref: str) -> ContainerRecord:
@@ -194,6 +197,16 @@ class Creation:
         except NoSuchContainer as error:
             error.message = f"looking up container to share {kind} namespace with: {error.message}"
             raise
+
+    def _required(self, refs: Sequence[str]) -> tuple[str, ...]:
+        found = []
+        for ref in refs:
+            try:
+                found.append(records.find_container(self._engine.database, ref).id)
+            except NoSuchContainer as error:
+                message = f'"{ref}" is not a valid container, cannot be used as a dependency: {error.message}'
+                raise InvalidSpec("--requires", message) from error
+        return tuple(dict.fromkeys(found))
 
     def _require_shareable(self, record: ContainerRecord) -> None:
         if record.kind == records.CONTAINER and self._engine.container_spec(record).ipc_private:
@@ -226,7 +239,6 @@ class Creation:
         return Container(self._engine, record.id, spec.name)
 
     def _record(self, spec: ContainerSpec, pod: PodSpec | None, owner: str, image_id: str = "") -> ContainerRecord:
-        from pypod.kernel.cgroups.driver import container_path
         from pypod.store import stored_specs
 
         identifier = ids.new_id()
@@ -241,12 +253,24 @@ class Creation:
             image=spec.image,
             # for display only: the spec has arguments that are not UTF-8 as they were given
             command=" ".join(spec.command).encode("utf-8", "backslashreplace").decode(),
-            cgroup=container_path(parent, group, identifier),
+            cgroup=self._cgroup(spec, parent, group, identifier),
             remove=int(spec.remove),
             owner=owner,
             image_id=image_id,
             **stored_specs.columns(spec),
         )
+
+    def _cgroup(self, spec: ContainerSpec, parent: str, group: str, identifier: str) -> str:
+        """Return the path of its cgroup, empty for none."""
+        from pypod.kernel.cgroups.driver import container_path
+
+        if spec.cgroups == "disabled":
+            return ""
+        if spec.cgroups != "split":
+            return container_path(parent, group, identifier)
+        from pypod.engine.resources.groups import split_path
+
+        return split_path(self._engine, identifier)
 
     def explain(self, asked: types.ExplainOptions) -> types.Explanation:
         """Return the explanation of a run; see ``Containers.explain``."""

@@ -111,6 +111,9 @@ class ContainerSpec(Value):
     seccomp_profile: str = ""
     devices: tuple[types.Device, ...] = ()
     device_rules: tuple[str, ...] = ()
+    cgroups: str = "enabled"
+    cgroup_conf: tuple[tuple[str, str], ...] = ()
+    requires: tuple[str, ...] = ()
     timeout_s: int = 0
     pidfile: str = ""
     conmon_pidfile: str = ""

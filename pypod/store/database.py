@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-VERSION = 8  # the number of migrations in pypod/store/schema.py
+VERSION = 9  # the number of migrations in pypod/store/schema.py
 BUSY_TIMEOUT_S = 30.0
 RESERVE_BYTES = 1 << 18
 _FREE_PAGES = 64  # fewer are not worth rewriting the rest

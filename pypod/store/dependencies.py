@@ -25,6 +25,13 @@ def joining(database: Database, container_id: str) -> list[ContainerRecord]:
     return containers_where(database, where, (container_id,))
 
 
+def dependents(database: Database, container_id: str) -> list[ContainerRecord]:
+    """Return the containers that cannot be without a container, oldest first: they join it, or require it."""
+    joined = "SELECT container_id FROM joined_namespaces WHERE target_id = ?"
+    required = "SELECT container_id FROM container_requirements WHERE target_id = ?"
+    return containers_where(database, f"id IN ({joined} UNION {required})", (container_id, container_id))
+
+
 def joining_networks(database: Database) -> set[str]:
     """Return the ids of the containers that were created to join the network namespace of another container."""
     return {one for (one,) in database.read("SELECT container_id FROM joined_namespaces WHERE kind = 'net'")}

@@ -170,6 +170,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             SELECT volume, 'local', min(created_ns), 1, '[]', '[]', '', 1, 1, ''
             FROM container_volumes JOIN containers ON containers.id = container_id GROUP BY volume""",
     ),
+    (
+        """CREATE TABLE container_requirements (
+            container_id TEXT NOT NULL, target_id TEXT NOT NULL,
+            PRIMARY KEY (container_id, target_id)) WITHOUT ROWID""",
+        "CREATE INDEX containers_that_require ON container_requirements (target_id)",
+        """CREATE TRIGGER container_comes_with_requirements AFTER INSERT ON containers
+            WHEN instr(new.spec, '"requires"') AND json_valid(new.spec) BEGIN
+            INSERT OR IGNORE INTO container_requirements SELECT new.id, value FROM json_each(new.spec, '$.requires')
+                WHERE type = 'text';
+            END""",
+        """CREATE TRIGGER container_goes_with_requirements AFTER DELETE ON containers BEGIN
+            DELETE FROM container_requirements WHERE container_id = old.id;
+            END""",
+    ),
 )
 
 

@@ -96,6 +96,13 @@ def _annotations(entries: Sequence[str], flag: str) -> dict[str, str]:
     return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
 
 
+def _cgroup_conf(entries: Sequence[str], flag: str) -> dict[str, str]:
+    for entry in entries:
+        if "=" not in entry:
+            raise InvalidSpec(flag, "--cgroup-conf must be formatted KEY=VALUE")
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
+
+
 def _mounts(texts: Sequence[str], _: str) -> list[Mount]:
     from pypod.model.mount_flags import parse_mount
 
@@ -149,6 +156,7 @@ def _decimal(text: str) -> int:
 
 _READERS: dict[str, Callable[[Any, str], Any]] = {
     "annotations": _annotations,
+    "cgroup_conf": _cgroup_conf,
     "blkio_weight": _weight,
     "blkio_weight_device": _weights_of_devices,
     "device_read_bps": _bytes_of_devices,

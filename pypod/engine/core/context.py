@@ -138,6 +138,14 @@ class Context:
             self._cgroups = self._driver()
         return self._cgroups
 
+    def cgroups_of(self, record: types.ContainerRecord) -> types.Driver:
+        """Return the driver for the cgroup of a container, which it may do without (--cgroups=disabled)."""
+        if record.cgroup:
+            return self.cgroups
+        from pypod.kernel.cgroups.none import NoDriver
+
+        return NoDriver(lead="this container does not have a cgroup")
+
     @property
     def programs(self) -> types.Programs:
         """Sealed copies of the C programs, made at first use."""

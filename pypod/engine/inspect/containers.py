@@ -80,7 +80,7 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
         "ExecIDs": exec_ids.running(context, record, state),
         "GraphDriver": {"Name": drivers.OVERLAY, "Data": {}} if infra else _layers(context, spec, directory),
         "Mounts": mounts.shown(context, spec.mounts),
-        "Dependencies": [infra_id] if uses_infra and infra_id else [],
+        "Dependencies": [*([infra_id] if uses_infra and infra_id else []), *_targets(spec)],
         "NetworkSettings": settings,
         "IsInfra": infra,
         "Config": _config(context, record, spec, infra=infra),
@@ -242,6 +242,8 @@ def _host_config(
         "VolumesFrom": list(spec.volumes_from) or None,
         "Binds": mounts.binds(spec.mounts),
         "CgroupMode": _mode(spec.cgroup, infra_id),
+        "Cgroups": "default" if spec.cgroups == "enabled" else spec.cgroups,
+        "CgroupConf": dict(spec.cgroup_conf) or None,
         "Devices": devices_of(spec.devices),
         "LogConfig": {**form.HOST_CONFIG["LogConfig"], "Path": log},
         "NetworkMode": (spec.net_program or "none") if spec.net == PRIVATE else _mode(spec.net, infra_id),
@@ -348,6 +350,12 @@ def _security(spec: ContainerSpec) -> list[str]:
     return found + ([f"unmask={':'.join(spec.unmasks)}"] if spec.unmasks else [])
 
 
+def _targets(spec: ContainerSpec) -> list[str]:
+    """Return the containers that it joins or requires."""
+    joined = (spec.net, spec.ipc, spec.uts, spec.pid, spec.cgroup, spec.user_namespace)
+    return sorted({*spec.requires, *(mode.target for mode in joined if mode.mode == "container")})
+
+
 def devices_of(devices: tuple[Device, ...]) -> list[dict[str, str]]:
     """Return devices in podman's form."""
     return [{"PathOnHost": one.source, "PathInContainer": one.path, "CgroupPermissions": ""} for one in devices]
@@ -355,4 +363,4 @@ def devices_of(devices: tuple[Device, ...]) -> list[dict[str, str]]:
 
 def cgroup_path(context: Context, path: str) -> str:
     """Return the path of a cgroup on the host, empty for a caller who cannot create any."""
-    return context.cgroups.prefix + path if context.cgroups.tracking_directory(path) else ""
+    return context.cgroups.prefix + path if path and context.cgroups.tracking_directory(path) else ""

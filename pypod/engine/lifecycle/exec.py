@@ -82,7 +82,7 @@ class Exec(Value):
     def plan(self) -> Plan:
         """Return the plan of the launcher and of the process that it creates."""
         context, record, state, container = self.context, self.record, self.state, self.container
-        cgroups, config, around = context.cgroups, self._configuration(), self._surroundings()
+        cgroups, config, around = context.cgroups_of(record), self._configuration(), self._surroundings()
         born_in = cgroups.tracking_directory(record.cgroup) if cgroups.clones_into_cgroup else ""
         joined_trees = cgroups.present(record.cgroup)  # an update may have added some
         inodes = context.proc.namespaces(state.pid) or {} if context.rootless else {}

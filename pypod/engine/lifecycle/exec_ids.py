@@ -26,7 +26,7 @@ def running(context: Context, record: ContainerRecord, state: ContainerState) ->
     if not state.running:
         return []
     found = []
-    for pid in context.cgroups.processes(record.cgroup):
+    for pid in context.cgroups_of(record).processes(record.cgroup):
         process = context.proc.stat(pid)
         parent = context.proc.stat(process.ppid) if process is not None and pid != state.pid else None
         if process is not None and parent is not None and parent.comm == _PROCESS:

@@ -148,7 +148,7 @@ def _is_running(context: Context, record: ContainerRecord) -> bool:
 def _container(start: Start, asked: Sequence[Connection] = ()) -> list[Step]:
     context = start.context
     attached = attachments.preview(context, start.record.id, asked) if start.is_connected else ()
-    before = (*_missing(start.directory), *steps.monitor(context).preparations(context))
+    before = (*_missing(start.directory), *steps.monitor(context, start.record, start.spec).preparations(context))
     return [*_effects(before), *_told(start.steps(attached))]
 
 
@@ -202,7 +202,7 @@ def of_stop(context: Context, all_records: Sequence[ContainerRecord], timeout_s:
             reach, left_s = request.look()
         finally:
             one.close()
-        group = context.cgroups.tracking_directory(record.cgroup)
+        group = context.cgroups_of(record).tracking_directory(record.cgroup)
         words = (
             *_asking(request, record.name, reach, left_s),
             (f"kill what is left in cgroup {group}", "cgroups(7)"),

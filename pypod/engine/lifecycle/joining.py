@@ -74,13 +74,13 @@ def require_paths(spec: ContainerSpec) -> None:
 
 
 def stopped_targets(context: Context, record: ContainerRecord) -> list[ContainerRecord]:
-    """Return the stopped containers whose namespaces a container joins; none if the container itself is running.
+    """Return the stopped containers that a container joins or requires; none if the container itself is running.
 
     Raises NoSuchContainer for one that was removed.
     """
     spec = context.container_spec(record)
     modes = [spec.namespace(kind) for kind in _JOINABLE]
-    targets = sorted({mode.target for mode in modes if mode.mode == "container"})
+    targets = sorted({*spec.requires, *(mode.target for mode in modes if mode.mode == "container")})
     if not targets or _is_running(context, record):
         return []
     found = [records.find_container(context.database, target) for target in targets]

@@ -57,13 +57,13 @@ def freeze(context: Context, record: ContainerRecord) -> None:
     """Freeze the processes of a container, and create a link to the kernel's file that reports it."""
     link = f"{context.layout.container(record.id)}/{observe.FREEZER_LINK}"
     if not os.path.islink(link):  # one left by an earlier pause is still right: the cgroup's path never changes
-        os.symlink(context.cgroups.freezer_file(record.cgroup), link)
-    context.cgroups.freeze(record.cgroup, True)
+        os.symlink(context.cgroups_of(record).freezer_file(record.cgroup), link)
+    context.cgroups_of(record).freeze(record.cgroup, True)
 
 
 def thaw(context: Context, record: ContainerRecord) -> None:
     """Thaw the processes of a container."""
-    context.cgroups.freeze(record.cgroup, False)
+    context.cgroups_of(record).freeze(record.cgroup, False)
     try:
         os.unlink(f"{context.layout.container(record.id)}/{observe.FREEZER_LINK}")
     except FileNotFoundError:

@@ -38,7 +38,7 @@ def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
     """Return the plan of the monitor and of the container's first process, with these attachments."""
     context, record, spec = start.context, start.record, start.spec
     root = overlay.container_root(context, start.driver, start.mapped, start.directory)
-    tracked = context.cgroups.tracking_directory(record.cgroup)
+    tracked = context.cgroups_of(record).tracking_directory(record.cgroup)
     settings = [
         *session.ops(context, start.session),
         *root.settings,
@@ -94,7 +94,7 @@ def _placed(start: Start, mount: Mount) -> Mount:
 
 def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
     context, record, spec, maps = start.context, start.record, start.spec, start.all_maps
-    layout, cgroups = context.layout, context.cgroups
+    layout, cgroups = context.layout, context.cgroups_of(record)
     hosts, resolv_conf = files.shown(context, record, spec, start.pod_spec)
     shared = layout.pod(record.pod_id) if record.pod_id and spec.net == POD else start.directory
     in_user_namespace = context.rootless or spec.user_namespace != HOST
@@ -107,7 +107,7 @@ def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
         init=(spec.init_path or program_path("init")) if spec.init else "",
         cgroup_path=record.cgroup,
         cgroup_mount=cgroups.shown,
-        resources=limits.resources_of(spec.limits, default_pids=True),
+        resources=_resources(spec),
         hostname=start.hostname,
         shared_shm=start.shm_of is not None,
         ulimits=ulimits(spec),
@@ -122,6 +122,11 @@ def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
         identifier=record.id,
         localtime=f"{start.directory}/localtime" if spec.timezone else "",
     )
+
+
+def _resources(spec: ContainerSpec) -> dict[str, Any]:
+    found = limits.resources_of(spec.limits, default_pids=True)
+    return {**found, "unified": dict(spec.cgroup_conf)} if spec.cgroup_conf else found
 
 
 def _devices(start: Start) -> dict[str, Any]:
@@ -147,7 +152,7 @@ def _device_filter(start: Start, tracked: str) -> list[Op]:
 
 def _surroundings(start: Start, root: Root, tracked: str, attached: tuple[Attachment, ...]) -> Surroundings:
     context, record, spec, maps = start.context, start.record, start.spec, start.all_maps
-    cgroups = context.cgroups
+    cgroups = context.cgroups_of(record)
     ids = id_maps.root_of(maps)
     seccomp, flags = filter_of(context, spec)
     return Surroundings(
@@ -196,7 +201,7 @@ def _settings(start: Start, tracked: str) -> list[Op]:
         Op("log", f"{directory}/ctr.log"),
         Op("attach", directory),
         *([Op("group_kill", tracked)] if tracked else []),
-        *([Op("oom_file", oom_file)] if (oom_file := context.cgroups.oom_file(record.cgroup)) else []),
+        *([Op("oom_file", oom_file)] if (oom_file := context.cgroups_of(record).oom_file(record.cgroup)) else []),
         announce.event_op(context, record),
     ]
     if start.spec.terminal:

@@ -145,7 +145,7 @@ class Start(Value):
             driver=driver,
             volumes=volumes,
             special=_special(context, spec, directory, maps, volumes),
-            group=groups.of_container(context, record, spec.limits, pod_spec, _device_settings(context, spec, driver)),
+            group=groups.of_container(context, record, spec.limits, pod_spec, _settings(context, spec, driver)),
             joins=joins,
             shm_of=joining.shm_of(context, spec, infra),
             caller=caller or Caller(),
@@ -171,7 +171,7 @@ class Start(Value):
         """Return the steps in order, for a container with these attachments."""
         context, record, spec = self.context, self.record, self.spec
         launch = Launch(
-            monitor(context),
+            monitor(context, record, spec),
             lambda: container_plan(self, attached),
             identifier=record.id,
             forwarded=user_network.forwarded(context, spec),
@@ -241,12 +241,14 @@ def _limits_devices(spec: ContainerSpec) -> bool:
     return bool(asked or "CAP_MKNOD" in spec.capabilities) and not spec.privileged
 
 
-def _device_settings(context: Context, spec: ContainerSpec, driver: Driver | None) -> tuple[Setting, ...]:
+def _settings(context: Context, spec: ContainerSpec, driver: Driver | None) -> tuple[Setting, ...]:
+    """Return the settings of its cgroup besides those of the limits."""
+    asked = groups.conf_settings(context, spec.cgroup_conf)
     if context.cgroups.filters_devices or not _limits_devices(spec):
-        return ()
+        return asked
     from pypod.engine.lifecycle.device_access import settings
 
-    return settings(context, spec, driver)
+    return (*asked, *settings(context, spec, driver))
 
 
 def oci_config(context: Context, record: ContainerRecord) -> dict[str, Any]:
@@ -296,7 +298,7 @@ def _start_locked(
         if state.running:
             return
         spec = context.container_spec(record)
-        program = monitor(context)
+        program = monitor(context, record, spec)
         effects.perform(program.preparations(context))
         with program.start(context) as launching, claims.connecting(context) as shared, shared, Undoing() as undoing:
             launching.passed = tuple(fd for _, fd in caller.pass_fds) if caller else ()
@@ -320,7 +322,7 @@ def _connect(begun: Start, undoing: Undoing) -> tuple[Attachment, ...]:
 
 def _refuse_for_want_of_memory(context: Context, record: ContainerRecord, error: LaunchFailed) -> None:
     """Raise a LaunchFailed that says so, if the kernel's OOM killer has killed in the cgroup being entered."""
-    file = context.cgroups.oom_file(record.cgroup)
+    file = context.cgroups_of(record).oom_file(record.cgroup)
     counted = file and [line for line in read_text(file).splitlines() if line.startswith("oom_kill ")]
     if counted and counted != ["oom_kill 0"]:
         message = "the kernel killed the first process for want of memory while it was being started"

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.engine.networks.port_holders import ForwardedPorts
+    from pypod.model.container import ContainerSpec
     from pypod.runtime.ops import Plan
+    from pypod.store.records import ContainerRecord
 
 MONITOR, LAUNCHER = "monitor", "launch"
 
@@ -26,15 +28,18 @@ class Program(Value):
     """A program that performs a plan: ``name`` is that of its file.
 
     It detaches from its caller and moves to the cgroup directory ``group`` (empty: it stays in the caller's). With None
-    it remains the caller's child.
+    it remains the caller's child. ``path`` is the group's, if it is not that of all monitors.
     """
 
     name: str
     group: str | None = None
+    path: str = ""
 
     def preparations(self, context: Context) -> list[Effect]:
         """Return the effects that must precede its start."""
-        return groups.for_monitors(context) if self.group else session.preparations(context)
+        if not self.group:
+            return session.preparations(context)
+        return groups.for_monitors(context, self.path) if self.path else groups.for_monitors(context)
 
     def start(self, context: Context, stdio: tuple[int, int, int] = (-1, -1, -1)) -> Launching:
         """Start it: it loads while its plan is being computed."""
@@ -42,9 +47,10 @@ class Program(Value):
         return Launching(path, f"pypod-{self.name}", stdio=stdio, group=self.group, bring=bring)
 
 
-def monitor(context: Context) -> Program:
+def monitor(context: Context, record: ContainerRecord, spec: ContainerSpec) -> Program:
     """Return the program that starts a container and stays beside it."""
-    return Program(name=MONITOR, group=groups.monitors(context))
+    path = groups.monitor_path(record, spec.cgroups)
+    return Program(name=MONITOR, group=groups.supervised_from(context, path), path=path)
 
 
 class Launch:

@@ -77,7 +77,7 @@ def stop_all(context: Context, all_records: Iterable[ContainerRecord], timeout_s
     ended = _end_all(context, everyone, timeout_s, patience.STARTING_S)
     for record in everyone:
         # a container that was not running leaves processes behind if its monitor, which kills them, was killed itself
-        if record.id in ended or not context.cgroups.is_empty(record.cgroup):
+        if record.id in ended or not context.cgroups_of(record).is_empty(record.cgroup):
             _clear(context, record)
     return ended
 
@@ -190,7 +190,7 @@ def _kill(context: Context, one: Running, asked: patience.Request) -> None:
         late = f"failed to stop container {one.record.name} in {asked.patience_s:g} seconds"
         context.warn(f"StopSignal {signal_name(asked.number)} {late}, resorting to SIGKILL")
     pidfd.send_signal(one.fd, SIGKILL)
-    context.cgroups.kill(one.record.cgroup, timeout_s=0)
+    context.cgroups_of(one.record).kill(one.record.cgroup, timeout_s=0)
 
 
 def _wait_until_recorded(one: Running) -> None:

@@ -7,6 +7,7 @@ import os
 from pypod.engine.core.effects import Effect
 from pypod.engine.resources.limits import settings_of
 from pypod.engine.session import session
+from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.cgroups.driver import DEFAULT_PARENT
 
 TYPE_CHECKING = False
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 _MONITORS = f"{DEFAULT_PARENT}/monitors"
+_ANY_GROUP = "cgroup"
+_CONF_FLAG = "--cgroup-conf"
+_SUPERVISOR = "supervisor"  # podman's name for the monitor's half of a split cgroup
 
 
 def monitors(context: Context) -> str:
@@ -29,16 +33,41 @@ def monitors(context: Context) -> str:
     A monitor must outlive its caller's cgroup. When the caller's service stops, its service manager kills the whole
     group, and no process would be left to see how the containers end.
     """
-    return context.cgroups.tracking_directory(_MONITORS) if context.cgroups.clones_into_cgroup else ""
+    return supervised_from(context, _MONITORS)
 
 
-def for_monitors(context: Context) -> list[Effect]:
-    """Return the effects that create the monitors' cgroup if it is missing; a user's is below their session's scope."""
+def supervised_from(context: Context, path: str) -> str:
+    """Return the directory of a cgroup for monitors; empty for none, and where no process can be cloned into it."""
+    return context.cgroups.tracking_directory(path) if path and context.cgroups.clones_into_cgroup else ""
+
+
+def split_path(context: Context, identifier: str) -> str:
+    """Return the path of a container's half of the caller's cgroup. Raises Unsupported without a v2 tree."""
+    from pypod.kernel.cgroups.detect import UNIFIED
+    from pypod.kernel.proc import parse_cgroup, read_text
+
+    own = parse_cgroup(read_text("/proc/self/cgroup")).get("", "")
+    if context.rootless or context.cgroups.mode != UNIFIED or not own or own.startswith("/.."):
+        hint = "it takes root, and a host with cgroups v2 only"
+        raise Unsupported("--cgroups", 'could not find cgroup mount in "/proc/self/cgroup"', hint=hint)
+    # a second start from the same service: the first has moved nobody, since only leaves have processes
+    return f"{own.rstrip('/').removesuffix(f'/{_SUPERVISOR}')}/libpod-payload-{identifier}"
+
+
+def monitor_path(record: ContainerRecord, mode: str) -> str:
+    """Return the path of the cgroup for a container's monitor with --cgroups=``mode``; empty for the caller's own."""
+    if mode == "split":
+        return f"{record.cgroup.rpartition('/')[0]}/{_SUPERVISOR}"
+    return _MONITORS if mode == "enabled" else ""
+
+
+def for_monitors(context: Context, path: str = _MONITORS) -> list[Effect]:
+    """Return the effects that create a monitor's cgroup if it is missing; a user's is below their session's scope."""
     made = session.preparations(context)
-    directory = monitors(context)
+    directory = supervised_from(context, path)
     if not directory or os.path.isdir(directory):
         return made
-    return [*made, Effect(f"make cgroup {directory}", "cgroups(7)", lambda: context.cgroups.create(_MONITORS))]
+    return [*made, Effect(f"make cgroup {directory}", "cgroups(7)", lambda: context.cgroups.create(path))]
 
 
 def bringing(context: Context) -> Callable[[int], object] | None:
@@ -64,7 +93,7 @@ def clear(context: Context, path: str) -> None:
     Removal is tried first: it succeeds only on an empty group, which nothing can enter afterwards, and killing is
     slower.
     """
-    if not context.cgroups.remove(path, timeout_s=0):
+    if path and not context.cgroups.remove(path, timeout_s=0):
         context.cgroups.kill(path)
         context.cgroups.remove(path)
 
@@ -98,7 +127,8 @@ class Group:
     def controllers(self) -> tuple[str, ...]:
         """The controllers that the limits need."""
         limited = (one.controller for one in (*self.above, *self.settings))
-        return tuple(dict.fromkeys((*limited, *self.updated)))
+        # the files of every group (--cgroup-conf=cgroup.max.depth=1) need no controller
+        return tuple(name for name in dict.fromkeys((*limited, *self.updated)) if name != _ANY_GROUP)
 
     @property
     def trees(self) -> tuple[str, ...]:
@@ -119,8 +149,29 @@ def of_container(
 
     Raises Unsupported, naming the flag, for a limit that this host does not support.
     """
+    if not record.cgroup:
+        return Group("", (), "", (), ())
     settings = (*settings_of(context, limits, default_pids=True), *further)
     return _group(context, record, settings, pod, context.cgroups.accounted)
+
+
+def conf_settings(context: Context, conf: tuple[tuple[str, str], ...]) -> tuple[Setting, ...]:
+    """Return the settings of --cgroup-conf. Raises InvalidSpec without a v2 tree of all controllers, Unsupported."""
+    if not conf:
+        return ()
+    from pypod.kernel.cgroups.detect import UNIFIED
+    from pypod.kernel.cgroups.settings import Setting
+
+    if context.cgroups.mode != UNIFIED:
+        raise InvalidSpec(_CONF_FLAG, "cannot use --cgroup-conf without cgroup v2")
+    known = context.cgroups.controllers()
+    found = []
+    for file, text in conf:
+        controller = file.partition(".")[0]
+        if controller != _ANY_GROUP and controller not in known:
+            raise Unsupported(controller, f"{_CONF_FLAG}: cgroup controller {controller} is not available on this host")
+        found.append(Setting(controller, _CONF_FLAG, ((file, text),)))
+    return tuple(found)
 
 
 def of_infra(context: Context, record: ContainerRecord, pod: PodSpec) -> Group:
@@ -155,7 +206,7 @@ def renewal(context: Context, group: Group) -> list[Effect]:
     (kill_seq in cgroup_css_set_fork, kernel/cgroup/cgroup.c).
     """
     path, cgroups = group.path, context.cgroups
-    directory = cgroups.tracking_directory(path)
+    directory = cgroups.tracking_directory(path) if path else ""
     if not directory:
         return []
     left = []

@@ -7,7 +7,7 @@ import time
 
 from pypod.engine.core import observe
 from pypod.engine.resources.groups import pod_group
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.proc import parse_net_dev, read_text
 from pypod.model.stats import Stats
 
@@ -80,7 +80,10 @@ class _Survey:
         state = observe.state_of(context, record.id)
         if not state.running:
             return None
-        usage = context.cgroups.usage(record.cgroup)
+        if not record.cgroup:
+            message = f"cannot run top on container {record.id} as it did not create a cgroup"
+            raise Unsupported("cgroups", f"{message}: this container does not have a cgroup")
+        usage = context.cgroups_of(record).usage(record.cgroup)
         now_ns = time.time_ns()
         cpu_ns = usage.cpu_ns or 0
         last = self._before.get(record.id)

@@ -6,7 +6,7 @@ from pypod.engine.core import kept_records, observe
 from pypod.engine.core.locks import Lock
 from pypod.engine.resources import groups
 from pypod.engine.resources.limits import from_options, settings_of
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, Unsupported
 from pypod.store import records, stored_specs
 
 TYPE_CHECKING = False
@@ -29,6 +29,8 @@ def update(context: Context, record: ContainerRecord, options: LimitOptions) -> 
         running = observe.container_state(directory, context.boot_id).running
         if limits is None:
             return
+        if not record.cgroup:
+            raise Unsupported("cgroups", f"container {record.id} cannot be limited: it does not have a cgroup")
         if record.kind == records.INFRA:  # without a specification of its own
             _write(context, [record.cgroup] if running else [], limits, limits)
             return

@@ -24,6 +24,7 @@ _ZONES = "/usr/share/zoneinfo"
 _LOCAL_ZONE = "/etc/localtime"
 _PERSONALITIES = ("LINUX", "LINUX32")  # config-linux.md of the OCI runtime specification
 _LONGEST_S = 2**31
+_FILE_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _OURS = "io.pypod."
 
 
@@ -49,6 +50,9 @@ def running_fields(
         "systemd": uses_systemd(options, arguments),
         "systemd_tmpfs_bytes": options.shm_size_systemd,
         **_devices(options, pod),
+        "cgroups": _cgroups(options),
+        "cgroup_conf": _cgroup_conf(options),
+        "requires": tuple(options.requires),
         "timeout_s": _timeout(options.timeout),
         "pidfile": os.path.abspath(options.pidfile) if options.pidfile else "",
         "conmon_pidfile": os.path.abspath(options.conmon_pidfile) if options.conmon_pidfile else "",
@@ -64,6 +68,27 @@ def _devices(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Any]:
     own = {one.path: one for one in devices.devices(options.devices)}
     rules = devices.rules(options.device_cgroup_rules)
     return {"devices": tuple({**of_pod, **own}.values()), "device_rules": rules}
+
+
+def _cgroups(options: ContainerOptions) -> str:
+    mode, flag = options.cgroups, "--cgroups"
+    if mode not in ("enabled", "disabled", "no-conmon", "split"):
+        raise InvalidSpec(flag, f'running container create option: invalid cgroup mode "{mode}": invalid argument')
+    if mode == "disabled" and options.cgroup_parent:
+        raise InvalidSpec(flag, "cannot set cgroup parent if not creating cgroups: invalid argument")
+    if mode == "split" and options.cgroup_parent:
+        raise InvalidSpec(flag, "cannot specify --cgroup-mode=split with a cgroup-parent: invalid argument")
+    if mode == "disabled" and (options.limits() is not None or options.cgroup_conf):
+        hint = "the container would be in its caller's cgroup"
+        raise InvalidSpec(flag, "cannot set limits if not creating cgroups: invalid argument", hint=hint)
+    return mode
+
+
+def _cgroup_conf(options: ContainerOptions) -> tuple[tuple[str, str], ...]:
+    for key, value in options.cgroup_conf.items():
+        if "." not in key.strip(".") or not set(key) <= _FILE_NAME or "\n" in value or "\0" in value:
+            raise InvalidSpec("--cgroup-conf", f"invalid cgroup configuration {key}={value}: not a file of a cgroup")
+    return tuple(sorted(options.cgroup_conf.items()))
 
 
 def uses_systemd(options: ContainerOptions, arguments: Sequence[str]) -> bool:

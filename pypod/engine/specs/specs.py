@@ -234,6 +234,8 @@ def _modes(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Mode]:
         else:
             mode = _of_pod(kind, pod) if pod and kind in shared and kind in SHAREABLE else PRIVATE
         modes[kind] = mode
+    if options.cgroups == "disabled":  # in its caller's cgroup, as it is
+        modes["cgroup"] = HOST
     return modes
 
 

@@ -23,7 +23,7 @@ HINT = "without cgroups there are no limits, no statistics and no pause"
 
 
 class NoDriver:
-    """Implements the protocol of ``Driver`` without groups: none ever exists. ``why`` says what the host lacks."""
+    """Implements the protocol of ``Driver`` without groups: none ever exists. ``lead`` and ``why`` say why."""
 
     __slots__ = ("_why",)
 
@@ -34,8 +34,8 @@ class NoDriver:
     shown = ("/sys/fs/cgroup", "")
     accounted: tuple[str, ...] = ()
 
-    def __init__(self, why: str = "") -> None:
-        self._why = f"{_MAY_NOT}: {why}" if why else _MAY_NOT
+    def __init__(self, why: str = "", lead: str = _MAY_NOT) -> None:
+        self._why = f"{lead}: {why}" if why else lead
 
     def controllers(self) -> tuple[str, ...]:
         return ()

@@ -68,7 +68,8 @@ class UnifiedDriver:
 
     def apply(self, path: str, setting: Setting) -> None:
         directory = tree.locate(self.root, path)
-        if not any(tree.exists(f"{directory}/{file}") for file, _ in setting.choices) and tree.exists(directory):
+        has_file = any(tree.exists(f"{directory}/{file}") for file, _ in setting.choices)
+        if not has_file and setting.controller in self.controllers() and tree.exists(directory):
             self._hand_down(path, (setting.controller,), ())
         tree.apply(directory, setting)
 

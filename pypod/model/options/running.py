@@ -38,6 +38,22 @@ class RunningOptions(Options):
         default=(),
         metadata=about("Add a rule to the cgroup allowed devices list", flag="device-cgroup-rule", kind="strings"),
     )
+    cgroups: str = field(
+        default="enabled",
+        metadata=about(
+            'control container cgroup configuration ("enabled"|"disabled"|"no-conmon"|"split")', kind="string"
+        ),
+    )
+    cgroup_conf: Mapping[str, str] = field(
+        default=NONE_GIVEN, metadata=about("Configure cgroup v2 (key=value)", flag="cgroup-conf", kind="strings")
+    )
+    requires: Sequence[str] = field(
+        default=(),
+        metadata=about(
+            "Add one or more requirement containers that must be started before this container will start",
+            kind="strings",
+        ),
+    )
     init_path: str = field(default="", converter=read.path, metadata=about("Path to the container-init binary"))
     read_only_tmpfs: bool = field(
         default=True,
