@@ -19,7 +19,7 @@ from pypod.errors import InvalidSpec
 from pypod.kernel import idmap
 from pypod.kernel.proc import read_text
 from pypod.model.namespace import HOST, OWN_IDS, POD, PRIVATE, Mode
-from pypod.model.user_namespace import check_map, parse_mapping, parse_userns
+from pypod.model.user_namespace import check_map, parse_mappings, parse_userns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,9 +137,14 @@ def _explicit(context: Context, asked: Mapping[str, Any]) -> Maps:
     """Return the maps of --uidmap and its kin. If one is missing, the other serves for both."""
     found: dict[str, tuple[Range, ...]] = {}
     own = session.of(context)
+    # flags may say for which of the two a mapping is
+    uids, gids = (asked.get(f"{kind}map", ()) for kind in SUBORDINATE)
+    texts = {"uid": uids or gids, "gid": gids or uids}
     for side, (kind, path) in enumerate(SUBORDINATE.items()):
-        if asked.get(f"{kind}map"):
-            found[kind] = tuple(parse_mapping(text, kind) for text in asked[f"{kind}map"])
+        other_name = asked.get(f"sub{kind}name") and not asked.get(f"{kind}map")
+        if texts[kind] and not other_name:
+            parent = own.maps[side] if own else ((0, 0, idmap.ALL_IDS),)
+            found[kind] = parse_mappings(texts[kind], kind, parent)
         name = asked.get(f"sub{kind}name")
         if name and kind not in found:
             found[kind] = _of_name(name, path, own.maps[side] if own else None)

@@ -224,7 +224,7 @@ WRONG = [
     ({"userns": "auto:foo=1"}, "--userns", 'unknown option specified: "foo=1"'),
     ({"userns": "ns:/nowhere"}, "--userns", "cannot find specified user namespace path: stat /nowhere"),
     ({"userns": "host", "uidmap": MAP}, "--userns", "mutually exclusive"),
-    ({"uidmap": ["0:1"]}, "--uidmap", "UID setting is malformed"),
+    ({"uidmap": ["0"]}, "--uidmap", "UID setting is malformed"),
     ({"gidmap": ["a:1:1"]}, "--gidmap", "GID setting is malformed"),
     ({"uidmap": ["0:1:5", "3:9:4"]}, "--uidmap", "id 3 is mapped twice"),
     ({"uidmap": ["0:1:5", "9:3:4"]}, "--uidmap", "id 3 is mapped twice"),

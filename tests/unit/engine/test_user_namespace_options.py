@@ -10,8 +10,9 @@ from pypod.engine.session.auto_ids import _fill, _without
 from pypod.engine.session.id_maps import _keeping
 from pypod.errors import InvalidSpec
 from pypod.kernel import idmap
+from pypod.kernel.idmap import ALL_IDS
 from pypod.model.namespace import Mode
-from pypod.model.user_namespace import check_map, parse_mapping, parse_userns
+from pypod.model.user_namespace import check_map, parse_mapping, parse_mappings, parse_userns
 
 IDS = st.integers(min_value=0, max_value=70_000)
 
@@ -59,6 +60,78 @@ def test_bad_modes(text: str) -> None:
 def test_bad_mappings(text: str) -> None:
     with pytest.raises(InvalidSpec, match="UID setting is malformed"):
         parse_mapping(text, "uid")
+
+
+SESSION = ((0, 1000, 1), (1, 100_000, 65_536))
+ROOT = ((0, 0, ALL_IDS),)
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind", "parent", "expected"),
+    [
+        (["0:1:1000"], "uid", SESSION, ((0, 1, 1000),)),
+        (["5:7"], "uid", SESSION, ((5, 7, 1),)),
+        (["0:1:2:7:9:1"], "gid", SESSION, ((0, 1, 2), (7, 9, 1))),
+        (["0:@100000:10"], "uid", SESSION, ((0, 1, 10),)),
+        (["0:@100000:10"], "uid", ROOT, ((0, 100_000, 10),)),
+        (["0:@1000:1", "1:@100000:5"], "gid", SESSION, ((0, 0, 1), (1, 1, 5))),
+        (["u0:1:10", "g0:100:10"], "uid", SESSION, ((0, 1, 10),)),
+        (["u0:1:10", "g0:100:10"], "gid", SESSION, ((0, 100, 10),)),
+        (["ug0:1:10"], "gid", SESSION, ((0, 1, 10),)),
+        (["+100:@1000"], "uid", SESSION, ((100, 0, 1), (0, 1, 100), (101, 101, 65_436))),
+        (["+u100:@1000"], "gid", SESSION, ((0, 0, 65_537),)),
+        (["u100:@1000"], "gid", SESSION, ((0, 0, 65_537),)),
+        (
+            ["0:0:10", "+5:20:1"],
+            "uid",
+            ((0, 0, 30),),
+            ((0, 0, 5), (6, 6, 4), (5, 20, 1), (10, 5, 1), (11, 10, 10), (21, 21, 9)),
+        ),
+    ],
+)
+def test_maps(texts: list[str], kind: str, parent: tuple, expected: tuple) -> None:
+    assert parse_mappings(texts, kind, parent) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "0:1:2:3",
+        "a:1:1",
+        "0:-1:1",
+        "0:1:0",
+        "0: 1:1",
+        "0:1:4294967295",
+        "٣:1:1",
+        "x0:1:1",
+        "@0:1:1",
+        "0:@:1",
+        "+",
+    ],
+)
+def test_malformed_maps(text: str) -> None:
+    with pytest.raises(InvalidSpec, match="UID setting is malformed"):
+        parse_mappings([text], "uid", SESSION)
+
+
+def test_ids_of_others() -> None:
+    with pytest.raises(InvalidSpec, match="not all of the 10 ids from @1000 on are yours"):
+        parse_mappings(["0:@1000:10"], "uid", SESSION)
+
+
+MAPPING = st.tuples(st.integers(0, 300), st.integers(0, 300), st.integers(1, 100))
+
+
+@given(st.lists(MAPPING, min_size=1, max_size=6))
+def test_extended_maps_use_every_id_once(mappings: list[tuple[int, int, int]]) -> None:
+    parent = ((0, 5000, 100), (100, 9000, 900))
+    found = parse_mappings([f"+{inside}:{outside}:{count}" for inside, outside, count in mappings], "uid", parent)
+    check_map(found, "--uidmap")
+    assert sum(count for _, _, count in found) == 1000
+    inside, outside, count = mappings[-1]
+    assert [idmap.outside(found, inside + n) for n in range(count)] == [outside + n for n in range(count)]
 
 
 def test_a_map_with_too_many_ranges() -> None:
