@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.model.secret import SecretUse
+    from pypod.runtime.trees import Tree
 
 # Joined or created in the child; pid and user count before the clone, mnt and cgroup have operations of their own.
 _IN_CHILD = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
@@ -106,7 +107,8 @@ class Surroundings(Value):
     the container's user, and whether that goes for everything in them. ``maps`` are the user and
     group id maps of a user namespace, ``ids`` its root and ``ids_outside`` the same ids in the parent namespace. Files
     in the directories ``mapped`` have its ids on disk, too. ``keep_groups``: the parent namespace does not allow
-    changes of the supplementary groups. ``secrets`` have the host path of each one's content.
+    changes of the supplementary groups. ``secrets`` have the host path of each one's content. ``trees`` are
+    the v1 trees of cgroups that it sees.
     """
 
     root: Root = Root()
@@ -129,6 +131,7 @@ class Surroundings(Value):
     mapped: tuple[str, ...] = ()
     keep_groups: bool = False
     secrets: tuple[tuple[str, SecretUse], ...] = ()
+    trees: tuple[Tree, ...] = ()
     copies: str = ""  # directory for copies of files of a root that must not be written to
 
 
@@ -283,7 +286,15 @@ def _root(config: dict[str, Any], around: Surroundings) -> list[Op]:
         taken = around.taken.get(mount["destination"])
         recursive = int("rbind" in mount["options"])
         ops.append(Op(taken[0], slot, *taken[1]) if taken else Op("open_tree", slot, mount["source"], recursive))
+    if around.trees:
+        from pypod.runtime import trees
+
+        ops += trees.opening(around.trees, _first_tree(config, around))
     return [*ops, *(around.root.mounting or bound(config["root"]["path"], around.target))]
+
+
+def _first_tree(config: dict[str, Any], around: Surroundings) -> int:
+    return 1 + len(_binds(config)) + len(around.secrets)
 
 
 def _given(config: dict[str, Any], around: Surroundings, maps: tuple[str, str]) -> list[Op]:
@@ -338,6 +349,10 @@ def _mounts(config: dict[str, Any], around: Surroundings) -> list[Op]:
         own = [word for word in words if word not in MOUNT_ATTRIBUTES and word not in _OURS]
         name = "mount_with_content" if "tmpcopyup" in words else "mount"
         ops.append(Op(name, mount["type"], mount["source"], target, attributes, *own))
+    if around.trees:
+        from pypod.runtime import trees
+
+        ops += trees.mounting(around.trees, _first_tree(config, around))
     if around.shm_of:
         ops.append(Op("bind", 0, "/dev/shm", sum(MOUNT_ATTRIBUTES[w] for w in ("nosuid", "noexec", "nodev")), 0, 0))
     return ops

@@ -70,7 +70,7 @@ class Places(Value):
     them cannot be mounted there, so the host's are bound. ``has_tty_group``: the tty group is mapped in the namespace.
     ``id_maps`` are the user and group maps of the container's own user namespace. ``devices`` are those beyond the
     default ones and the requested: path, major, minor, and the mode with its type, then user and group if not root.
-    ``device_rules`` say which of all devices the container may use; without any it may use those that it has.
+    ``device_rules`` say which of all devices the container may use; without any it may use those it has.
     ``seccomp`` is the profile in the specification's form, ``console`` the initial columns and rows of a terminal (0
     leaves them to the kernel). ``identifier`` is the container's id, ``localtime`` the file of its time zone if that is
     not the root's.
@@ -166,12 +166,7 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         for target, kind, source, options in _STANDARD_MOUNTS
     ]
     mounts[0]["options"] += spec.proc_options  # of /proc
-    access = "rw" if spec.privileged else "ro"
-    tree, options = places.cgroup_mount
-    if tree != _CGROUPS:
-        mounts.append(_mount(_CGROUPS, "tmpfs", "tmpfs", ["nosuid", "noexec", "nodev", "mode=755"]))
-    kind, words = ("cgroup", options.split(",")) if options else ("cgroup2", [])
-    mounts.append(_mount(tree, kind, kind, ["nosuid", "noexec", "nodev", access, *words]))
+    mounts += _hierarchies(spec, places)
     if not places.shared_shm and not spec.no_shm:
         size = f"size={spec.shm_size_bytes}"
         mounts.append(_mount("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", size]))
@@ -213,6 +208,18 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         secrets = [_mount("/run/secrets", "tmpfs", "tmpfs", ["nosuid", "nodev", "noexec", "mode=755"])]
     # parents before children, in whatever order they were given
     return sorted(kept + asked + secrets, key=lambda mount: mount["destination"].count("/"))
+
+
+def _hierarchies(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
+    """Return the mounts of the cgroup hierarchies, with those that systemd writes to writable for it."""
+    tree, options = places.cgroup_mount
+    access = "rw" if spec.privileged or (spec.systemd and tree == _CGROUPS) else "ro"
+    kind, words = ("cgroup", options.split(",")) if options else ("cgroup2", [])
+    mounts = []
+    if tree != _CGROUPS:
+        mounts.append(_mount(_CGROUPS, "tmpfs", "tmpfs", ["nosuid", "noexec", "nodev", "mode=755"]))
+    mounts.append(_mount(tree, kind, kind, ["nosuid", "noexec", "nodev", access, *words]))
+    return mounts
 
 
 def _with_systemd(mounts: list[dict[str, Any]], size: int | None) -> list[dict[str, Any]]:
@@ -281,10 +288,12 @@ def _linux(spec: ContainerSpec, places: Places) -> dict[str, Any]:
             namespaces.append({"type": oci_name})
     usual = () if spec.privileged or "ALL" in spec.unmasks else MASKED_PATHS
     asked_for = [plain_path(path) for path in spec.masks]
+    if spec.systemd and places.cgroup_mount[0] != _CGROUPS:
+        usual = (*usual, f"{_CGROUPS}/systemd/release_agent")  # as podman: it names a program of the host
     hidden = (*usual, *asked_for)  # requested masks are hidden in any case
     # the tmpfs that holds the mount points of several hierarchies is read-only once they are mounted
     asked = any(plain_path(mount.target) == _CGROUPS for mount in spec.mounts)
-    several = () if asked or places.cgroup_mount[0] == _CGROUPS else (_CGROUPS,)
+    several = () if asked or spec.systemd or places.cgroup_mount[0] == _CGROUPS else (_CGROUPS,)
     read_only = () if spec.privileged or "ALL" in spec.unmasks else (*READ_ONLY_PATHS, *several)
     mappings = {
         name: [{"containerID": inside, "hostID": outside, "size": count} for inside, outside, count in ranges]

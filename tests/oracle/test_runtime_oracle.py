@@ -51,7 +51,8 @@ def seen(text: str) -> dict[str, Any]:
         elif key in ("Host", "Umask2", "Cwd", "Hidden", "Written") or line.isdigit():
             found.setdefault("told", []).append(line)
         elif key == "Mounted":
-            found.setdefault("mounted", set()).add(value.strip())
+            # the trees of cgroups v1 are not in the configuration: other runtimes have their own way to show them
+            found.setdefault("mounted", set()).update({value.strip()} if "/sys/fs/cgroup/" not in value else ())
         elif re.match(r"(PATH|TERM|HOSTNAME|A|container)=", line):
             found.setdefault("variables", []).append(line)
     return found

@@ -38,6 +38,7 @@ from pypod.model.pod import PodSpec
 from pypod.runtime.compiler import Join, Root, Surroundings, container_ops, infra_ops, plan
 from pypod.runtime.oci import Places, runtime_spec
 from pypod.runtime.ops import Op, Plan
+from pypod.runtime.trees import Tree
 from pypod.store.records import ContainerRecord
 
 RECORDED = Path(__file__).with_name("plans.txt")
@@ -145,13 +146,14 @@ def _exec(spec: ExecSpec, user_namespace: Mode | None = None, **options: Any) ->
     row = {"id": _ID, "name": "one", "kind": "container", "cgroup": f"/pypod/{_ID}", "spec_json": "{}"}
     nothing = {"pod_id": "", "image": "", "command": "", "owner": "", "remove": 0, "created_ns": 0}
     record = ContainerRecord(**row, **nothing)
+    cgroups = SimpleNamespace(
+        clones_into_cgroup=True,
+        tracking_directory=lambda path: f"/sys/fs/cgroup{path}",
+        present=lambda _: (),
+        join_files=lambda path, _: (f"/sys/fs/cgroup/pids{path}/cgroup.procs",),
+    )
     engine: Any = SimpleNamespace(
-        cgroups=SimpleNamespace(
-            clones_into_cgroup=True,
-            tracking_directory=lambda path: f"/sys/fs/cgroup{path}",
-            present=lambda _: (),
-            join_files=lambda path, _: (f"/sys/fs/cgroup/pids{path}/cgroup.procs",),
-        ),
+        cgroups_of=lambda _: cgroups,
         layout=SimpleNamespace(events="/storage/events"),
         rootless=False,
         default_filter=lambda _: (_FILTER, 0),
@@ -329,6 +331,14 @@ def _mounts() -> Iterator[tuple[str, Plan]]:
     yield "mount_not_recursive", _given(mounts=(parse_mount("type=bind,src=/srv,dst=/data,bind-nonrecursive"),))
     version1 = {"cgroup_mount": ("/sys/fs/cgroup/pids", "pids")}
     yield "cgroups_of_version_1", _given(places=version1, around={"join_files": ("/sys/fs/cgroup/pids/x/tasks",)})
+    trees = (
+        Tree(target="/sys/fs/cgroup/cpu,cpuacct", options=("cpu", "cpuacct"), source=""),
+        Tree(target="/sys/fs/cgroup/blkio", options=(), source="/sys/fs/cgroup/blkio/pypod/x"),
+    )
+    hybrid = {"cgroup_mount": ("/sys/fs/cgroup/unified", "")}
+    yield "cgroups_of_both_versions", _given(places=hybrid, around={"trees": trees}, volumes=("/srv:/srv",))
+    named = Tree(target="/sys/fs/cgroup/systemd", options=("none", "name=systemd"), source="", writable=True)
+    yield "cgroups_of_both_versions_systemd", _given(systemd="always", places=hybrid, around={"trees": (named,)})
     yield "cgroups_of_version_1_privileged", _given(places=version1, privileged=True)
 
 

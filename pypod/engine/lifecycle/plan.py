@@ -11,7 +11,7 @@ from pypod.engine.session import id_maps, session
 from pypod.engine.storage import mapped_layers, overlay
 from pypod.kernel import idmap, programs
 from pypod.kernel.programs import path as program_path
-from pypod.model.mount import IMAGE, TMPFS, VOLUME
+from pypod.model.mount import IMAGE, TMPFS, VOLUME, plain_path
 from pypod.model.namespace import HOST, OWN_IDS, POD
 from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
 from pypod.runtime.oci import Places, runtime_spec
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pypod.model.secret import SecretUse
     from pypod.runtime.compiler import Root
     from pypod.runtime.ops import Plan
+    from pypod.runtime.trees import Tree
 
 TTY_GROUP = 5  # the gid of tty on every distribution
 
@@ -124,6 +125,28 @@ def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
     )
 
 
+def _trees(start: Start) -> tuple[Tree, ...]:
+    """Return the v1 trees that the container sees: none where it mounts something itself, nor for users."""
+    context, spec = start.context, start.spec
+    found = context.cgroups_of(start.record).trees(start.group.trees)
+    own = any(plain_path(mount.target).startswith("/sys/fs/cgroup") for mount in spec.mounts)
+    if not found or own or context.rootless or spec.user_namespace != HOST:
+        return ()
+    from pypod.runtime.trees import Tree
+
+    shown = context.cgroups.shown[0]
+    return tuple(
+        Tree(
+            target=one.target,
+            options=tuple(one.options.split(",")) if one.options else (),
+            source=one.source,
+            writable=spec.privileged or (spec.systemd and "name=" in one.options),
+        )
+        for one in found
+        if one.target != shown
+    )
+
+
 def _resources(spec: ContainerSpec) -> dict[str, Any]:
     found = limits.resources_of(spec.limits, default_pids=True)
     return {**found, "unified": dict(spec.cgroup_conf)} if spec.cgroup_conf else found
@@ -181,6 +204,7 @@ def _surroundings(start: Start, root: Root, tracked: str, attached: tuple[Attach
         ids=ids,
         ids_outside=(idmap.outside(maps[0], ids[0]), idmap.outside(maps[1], ids[1])) if maps else ids,
         mapped=(*mapped_layers.mapped_trees(context, spec, maps), *(start.special.mapped() if start.special else ())),
+        trees=_trees(start),
         keep_groups=start.session is not None and start.session.has_one_id,
         secrets=_secrets(context, spec),
     )

@@ -142,17 +142,18 @@ def of_container(
     limits: Limits | None,
     pod: PodSpec | None,
     further: tuple[Setting, ...] = (),
+    named: tuple[str, ...] = (),
 ) -> Group:
     """Return the cgroup of a container, with podman's default of 2048 processes unless it sets a limit of its own.
 
-    ``further`` are settings besides those of the limits.
+    ``further`` are settings besides those of the limits, ``named`` are v1 trees without a controller.
 
     Raises Unsupported, naming the flag, for a limit that this host does not support.
     """
     if not record.cgroup:
         return Group("", (), "", (), ())
     settings = (*settings_of(context, limits, default_pids=True), *further)
-    return _group(context, record, settings, pod, context.cgroups.accounted)
+    return _group(context, record, settings, pod, (*context.cgroups.accounted, *named))
 
 
 def conf_settings(context: Context, conf: tuple[tuple[str, str], ...]) -> tuple[Setting, ...]:
@@ -222,6 +223,7 @@ def renewal(context: Context, group: Group) -> list[Effect]:
         undo=lambda: cgroups.remove(path),
     )
     limited = [_written(context, path, setting) for setting in group.settings]
+    cgroups.make_shown()
     return [*left, *_of_pod(context, group), made, *limited]
 
 

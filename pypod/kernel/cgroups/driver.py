@@ -23,6 +23,17 @@ else:
 DEFAULT_PARENT = "/pypod"
 
 
+class ShownTree:
+    """A v1 tree as containers see it at ``target``: ``options`` mount a group of their own, else it is ``source``."""
+
+    __slots__ = ("options", "source", "target")
+
+    def __init__(self, target: str, options: str, source: str) -> None:
+        self.target = target
+        self.options = options
+        self.source = source
+
+
 class Driver(Protocol):
     """Create, populate, watch, kill and remove groups. No state is kept between calls: the file system has it.
 
@@ -53,6 +64,16 @@ class Driver(Protocol):
 
         The mount point is /sys/fs/cgroup or a directory in it; the options are empty for the v2 tree.
         """
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The v1 trees that systemd keeps its own groups in: a container with systemd needs a group there."""
+
+    def trees(self, own: Collection[str]) -> tuple[ShownTree, ...]:
+        """Return the v1 trees that containers see besides ``shown``; ``own`` are controllers where they have groups."""
+
+    def make_shown(self) -> None:
+        """Create the groups without limits that are shown in the other trees, unless they exist."""
 
     @property
     def prefix(self) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
+    from pypod.kernel.cgroups.driver import ShownTree
     from pypod.kernel.cgroups.settings import Setting
     from pypod.kernel.cgroups.usage import Usage
 
@@ -30,12 +31,20 @@ class NoDriver:
     mode = "none"
     prefix = ""
     clones_into_cgroup = False
+    named: tuple[str, ...] = ()
     filters_devices = False
     shown = ("/sys/fs/cgroup", "")
     accounted: tuple[str, ...] = ()
 
     def __init__(self, why: str = "", lead: str = _MAY_NOT) -> None:
         self._why = f"{lead}: {why}" if why else lead
+
+    def trees(self, own: Collection[str]) -> tuple[ShownTree, ...]:
+        del own
+        return ()
+
+    def make_shown(self) -> None:
+        return
 
     def controllers(self) -> tuple[str, ...]:
         return ()

@@ -8,6 +8,7 @@ import time
 
 from pypod.errors import DeadlineExceeded, Unsupported
 from pypod.kernel.cgroups import settings, tree
+from pypod.kernel.cgroups.driver import DEFAULT_PARENT, ShownTree
 from pypod.kernel.cgroups.usage import Usage, cpu_stat, io_service_bytes, number
 from pypod.kernel.cgroups.v2 import UnifiedDriver
 
@@ -25,21 +26,21 @@ _TICK_NS = 10_000_000  # of cpuacct.stat: USER_HZ is 100
 _ROUNDS = 100
 
 
+UNLIMITED = f"{DEFAULT_PARENT}/unlimited"  # shown to containers in trees where they have no group of their own
+
+
 class LegacyDriver:
     """Groups in several v1 trees. The contract is that of ``driver.Driver``."""
 
-    __slots__ = ("_directories", "_tracking", "mode", "shown")
+    __slots__ = ("_directories", "_legacy", "_tracking", "mode", "shown")
 
     prefix = ""
 
     def __init__(self, hierarchies: Hierarchies) -> None:
         self.mode = hierarchies.mode
-        # A named tree ("name=systemd") has no controllers and belongs to whoever named it.
+        self._legacy = hierarchies.legacy
         self._directories = {
-            name: hierarchy.directory
-            for hierarchy in hierarchies.legacy
-            for name in hierarchy.controllers
-            if "=" not in name
+            name: hierarchy.directory for hierarchy in hierarchies.legacy for name in hierarchy.controllers
         }
         self._tracking: UnifiedDriver | TrackingTree
         if hierarchies.unified is not None:
@@ -60,7 +61,8 @@ class LegacyDriver:
         return self._tracking.filters_devices
 
     def controllers(self) -> tuple[str, ...]:
-        return tuple(sorted(self._directories))
+        # A named tree ("name=systemd") has no controllers and belongs to whoever named it.
+        return tuple(sorted(name for name in self._directories if "=" not in name))
 
     @property
     def accounted(self) -> tuple[str, ...]:
@@ -72,6 +74,27 @@ class LegacyDriver:
     def _counts_time(self) -> bool:
         """Whether the tracking tree accounts processor time: v2 groups do, even without a controller."""
         return isinstance(self._tracking, UnifiedDriver)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        return tuple(name for name in self._directories if name == "name=systemd")
+
+    def trees(self, own: Collection[str]) -> tuple[ShownTree, ...]:
+        return tuple(
+            ShownTree(
+                f"/sys/fs/cgroup/{os.path.basename(one.directory)}",
+                _mount_options(one) if not set(one.controllers).isdisjoint(own) else "",
+                f"{one.directory}{UNLIMITED}",
+            )
+            for one in self._legacy
+        )
+
+    def make_shown(self) -> None:
+        for one in self._legacy:
+            if not tree.exists(f"{one.directory}{UNLIMITED}"):
+                tree.make(one.directory, UNLIMITED)
+                if "cpuset" in one.controllers:
+                    _fill_cpuset(one.directory, UNLIMITED)
 
     def create(self, path: str, controllers: tuple[str, ...] = (), accounted: tuple[str, ...] = ()) -> None:
         controllers = tuple(dict.fromkeys((*controllers, *accounted)))
@@ -194,6 +217,11 @@ class LegacyDriver:
             if name not in self._directories:
                 raise Unsupported(name, f"cgroup controller {name} is not available on this host")
         return [self._directories[name] for name in controllers]
+
+
+def _mount_options(one: Hierarchy) -> str:
+    name = ",".join(one.controllers)
+    return f"none,{name}" if "=" in name else name
 
 
 def _tracking(trees: Sequence[Hierarchy]) -> Hierarchy:

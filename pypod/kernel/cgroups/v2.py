@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
+    from pypod.kernel.cgroups.driver import ShownTree
     from pypod.kernel.cgroups.settings import Setting
 
 KILL_FILE = "cgroup.kill"  # Linux 5.14
@@ -34,12 +35,20 @@ class UnifiedDriver:
     mode = UNIFIED
     shown = ("/sys/fs/cgroup", "")
     clones_into_cgroup = True
+    named: tuple[str, ...] = ()
     filters_devices = True
     prefix = ""
     no_controller_hint = tree.NO_CONTROLLER_HINT
 
     def __init__(self, root: str) -> None:
         self.root = root
+
+    def trees(self, own: Collection[str]) -> tuple[ShownTree, ...]:
+        del own
+        return ()
+
+    def make_shown(self) -> None:
+        return
 
     def controllers(self) -> tuple[str, ...]:
         return tuple(sorted(tree.read(f"{self.root}/cgroup.controllers").split()))
