@@ -37,15 +37,15 @@ class Mount(Value):
     container's user namespace. ``subpath`` is the part of a volume or image to mount. With ``overlay``, what the
     container writes to a bind or volume goes to a layer above it and ends with the container, unless ``options`` name
     another (``upperdir=``, ``workdir=``). ``relabel`` (z or Z) has no effect without SELinux. The remaining fields are
-    what the kernel calls mount attributes.
+    what the kernel calls mount attributes; ``no_suid`` and ``no_dev`` are the default of file systems in memory.
     """
 
     type: str
     target: str
     source: str = ""
     read_only: bool = False
-    no_suid: bool = False
-    no_dev: bool = False
+    no_suid: bool = None  # type: ignore[assignment]  # then as podman: True in memory, otherwise False
+    no_dev: bool = None  # type: ignore[assignment]
     no_exec: bool = False
     recursive: bool = True
     propagation: str = "rprivate"
@@ -60,6 +60,9 @@ class Mount(Value):
     argument: str = "--mount"
 
     def check(self) -> None:
+        for name in ("no_suid", "no_dev"):
+            if self.__dict__[name] is None:
+                self.__dict__[name] = self.type in (TMPFS, RAMFS)
         if self.type not in TYPES:
             raise InvalidSpec(self.argument, f'invalid filesystem type "{self.type}"', hint=f"use {', '.join(TYPES)}")
         if not self.target.startswith("/"):

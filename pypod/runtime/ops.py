@@ -161,6 +161,10 @@ def _resource(argument: Argument) -> str:
     return {number: name for name, number in RESOURCES.items()}.get(int(argument), str(argument))
 
 
+def _limit(argument: Argument) -> str:
+    return "-1" if int(argument) == 2**64 - 1 else str(argument)  # RLIM_INFINITY
+
+
 def _capabilities(argument: Argument) -> str:
     from pypod.kernel.capabilities import names
 
@@ -187,6 +191,8 @@ _SHOWN: dict[str, Callable[[Argument], str]] = {
     "EFFECTIVE": _capabilities,
     "ADDRESS": _address,
     "FILE_MODE": lambda argument: f"{int(argument):04o}",
+    "SOFT": _limit,
+    "HARD": _limit,
     "UID_MAP": _map,
     "GID_MAP": _map,
 }

@@ -65,15 +65,18 @@ _CONDITIONS = (
     "configured",
     "created",
     "exited",
+    "healthy",
     "initialized",
     "paused",
     "removing",
     "running",
     "stopped",
     "stopping",
+    "unhealthy",
     "unknown",
 )
 _ENDED = frozenset(("exited", "stopped"))
+_OF_HEALTH = frozenset(("healthy", "unhealthy"))
 _UNKNOWN_CODE = -1
 
 
@@ -159,6 +162,8 @@ def _wait(container: Container, conditions: frozenset[str], interval_s: float) -
         return 0 if container.state().status == "created" else _exit_code(container)
     while (status := container.state().status) not in conditions:
         if status == "exited" and conditions & _ENDED:
+            break
+        if conditions & _OF_HEALTH and container.inspect()["State"]["Health"]["Status"] in conditions:
             break
         time.sleep(interval_s)
     return _exit_code(container) if status == "exited" else _UNKNOWN_CODE

@@ -261,7 +261,7 @@ def security_options(words: Sequence[str]) -> SecurityOptions:
             if not all(path.startswith("/") for path in fields["masks"]):
                 raise InvalidSpec("--security-opt", f"invalid mask {value!r}: a path must be absolute")
         elif key == "unmask" and value:
-            fields["unmasks"] = tuple(value.split(":"))
+            fields["unmasks"] = _unmasks(value.split(":"))
         elif key == "proc-opts" and value:
             fields["proc_options"] = tuple(value.split(","))
         elif key == "apparmor" and value != "unconfined":
@@ -271,6 +271,22 @@ def security_options(words: Sequence[str]) -> SecurityOptions:
         elif key not in ("label", "apparmor"):
             raise InvalidSpec("--security-opt", f'invalid --security-opt {2 if "=" in word else 1}: "{word}"')
     return fields
+
+
+def _unmasks(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return paths with patterns (/proc/*) replaced by what they match of the paths that can be unmasked."""
+    if any(path.lower() == "all" for path in paths):
+        return ("ALL",)
+    if not any({"*", "?", "["}.intersection(path) for path in paths):
+        return tuple(paths)
+    from fnmatch import fnmatchcase
+
+    from pypod.runtime.oci import MASKED_PATHS, READ_ONLY_PATHS
+
+    known = (*MASKED_PATHS, *READ_ONLY_PATHS, "/sys/fs/cgroup")
+    # as filepath.Match of Go: a star matches no slash
+    found = (one for path in paths for one in known if one.count("/") == path.count("/") and fnmatchcase(one, path))
+    return tuple(dict.fromkeys((*(path for path in paths if "*" not in path), *found)))
 
 
 def _seccomp_file(value: str) -> str:

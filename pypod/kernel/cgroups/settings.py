@@ -67,6 +67,8 @@ _PLAIN: dict[str, tuple[tuple[str, str, tuple[str, str], tuple[str, str]], ...]]
     ),
     "pids": (("limit", "--pids-limit", ("pids", "pids.max"), ("pids", "pids.max")),),
 }
+_CPUS_FLAG, _CPUS_PERIOD_US = "--cpus", 100_000
+_CPUS = ("period", "quota")  # what it sets
 _V1_ONLY = {
     "realtimePeriod": "the v2 cpu controller has no limits for real-time tasks",
     "realtimeRuntime": "the v2 cpu controller has no limits for real-time tasks",
@@ -155,7 +157,7 @@ def _cpu_max(cpu: dict[str, Any], read: Callable[[str], str]) -> Iterable[Settin
     quota, period = cpu.get("quota"), cpu.get("period")
     if quota is None and period is None:
         return
-    flag = "--cpu-period" if quota is None else "--cpu-quota"
+    flag = _CPUS_FLAG if _is_cpus(cpu) else "--cpu-period" if quota is None else "--cpu-quota"
     text = (read("cpu.max").split() or [NO_LIMIT])[0] if quota is None else _quota(quota)
     yield Setting("cpu", flag, (("cpu.max", text if period is None else f"{text} {period}"),))
 
@@ -183,7 +185,12 @@ def _asked(resources: dict[str, Any]) -> Iterator[tuple[str, str, tuple[str, str
         given = resources.get(group, {})
         for name, flag, v1, v2 in rows:
             if name in given:
-                yield name, flag, v1, v2, given[name]
+                yield name, _CPUS_FLAG if name in _CPUS and _is_cpus(given) else flag, v1, v2, given[name]
+
+
+def _is_cpus(cpu: dict[str, Any]) -> bool:
+    """Return whether a quota and its period may be those of --cpus: the errors name what the user wrote."""
+    return cpu.get("period") == _CPUS_PERIOD_US and cpu.get("quota", 0) > 0
 
 
 def _text(value: Any) -> str:

@@ -459,3 +459,20 @@ def test_only_sysctls_of_own_namespaces(key: str, net: bool, ipc: bool, allowed:
         with pytest.raises(InvalidSpec) as caught:
             check_sysctls([(key, "1")], net=net, ipc=ipc)
         assert caught.value.argument == "--sysctl"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("all", ("ALL",)),
+        ("/proc/kcore:/x", ("/proc/kcore", "/x")),
+        ("/proc/a*", ("/proc/acpi", "/proc/asound")),
+        ("/proc/*", None),
+        ("/sys/*", ("/sys/firmware",)),
+        ("/nothing/*", ()),
+        ("/*/fs/cgroup:/y", ("/y", "/sys/fs/cgroup")),
+    ],
+)
+def test_patterns_of_unmask(given: str, expected: tuple[str, ...] | None) -> None:
+    found = made(security_opt=(f"unmask={given}",)).unmasks
+    assert found == expected if expected is not None else all(path.startswith("/proc/") for path in found) and found

@@ -150,6 +150,13 @@ def test_what_is_wrong_names_the_argument(parse, argument: str, text: str) -> No
     assert caught.value.argument == "--other"
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("tmpfs", True), ("ramfs", True), ("bind", False), ("volume", False)])
+def test_file_systems_in_memory_have_neither_setuid_nor_devices(kind: str, *, expected: bool) -> None:
+    mount = Mount(type=kind, source="/a" if kind == "bind" else "", target="/b")
+    assert (mount.no_suid, mount.no_dev) == (expected, expected)
+    assert Mount(type=kind, source=mount.source, target="/b", no_suid=False).no_suid is False
+
+
 def test_a_mount_made_by_hand_is_checked_like_a_parsed_one() -> None:
     good = Mount(type="bind", source="/a", target="/b")
     assert (good.argument, good.recursive, good.propagation) == ("--mount", True, "rprivate")
