@@ -148,7 +148,7 @@ def test_the_programs_wait_for_no_moment_of_the_wall_clock(engine, busybox, tmp_
     done = subprocess.run(strace, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     text = trace.read_text()
-    assert " poll(" in text and " futex(" in text, "strace saw no waiting"
+    assert " poll(" in text, "strace saw nobody wait"
     assert [line for line in text.splitlines() if re.search(BY_THE_WALL_CLOCK, line)] == []
 
 

@@ -13,7 +13,7 @@ from pypod.engine.storage import volume_files
 from pypod.errors import StoreError
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL
-from pypod.kernel.cgroups.driver import DEFAULT_PARENT
+from pypod.kernel.cgroups.tree import DEFAULT_PARENT
 from pypod.model.ids import short
 from pypod.model.mount import VOLUME
 from pypod.store import images, networks, restoring, stored_specs, volumes

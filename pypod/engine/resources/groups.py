@@ -8,7 +8,7 @@ from pypod.engine.core.effects import Effect
 from pypod.engine.resources.limits import settings_of
 from pypod.engine.session import session
 from pypod.errors import InvalidSpec, Unsupported
-from pypod.kernel.cgroups.driver import DEFAULT_PARENT
+from pypod.kernel.cgroups.tree import DEFAULT_PARENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

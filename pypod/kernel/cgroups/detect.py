@@ -43,6 +43,17 @@ class Hierarchy:
         return self.controllers, self.directory, self.own
 
 
+class ShownTree:
+    """A v1 tree as containers see it at ``target``: ``options`` mount a group of their own, else it is ``source``."""
+
+    __slots__ = ("options", "source", "target")
+
+    def __init__(self, target: str, options: str, source: str) -> None:
+        self.target = target
+        self.options = options
+        self.source = source
+
+
 class Hierarchies:
     """The cgroup trees of a host: ``unified`` is the v2 tree, ``legacy`` the v1 trees in mount order."""
 

@@ -9,29 +9,18 @@ from __future__ import annotations
 
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.cgroups.detect import UNIFIED, Hierarchies
+from pypod.kernel.cgroups.tree import DEFAULT_PARENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any, Protocol
 
+    from pypod.kernel.cgroups.detect import ShownTree
     from pypod.kernel.cgroups.settings import Setting
     from pypod.kernel.cgroups.usage import Usage
 else:
     Protocol = object
-
-DEFAULT_PARENT = "/pypod"
-
-
-class ShownTree:
-    """A v1 tree as containers see it at ``target``: ``options`` mount a group of their own, else it is ``source``."""
-
-    __slots__ = ("options", "source", "target")
-
-    def __init__(self, target: str, options: str, source: str) -> None:
-        self.target = target
-        self.options = options
-        self.source = source
 
 
 class Driver(Protocol):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
-    from pypod.kernel.cgroups.driver import ShownTree
+    from pypod.kernel.cgroups.detect import ShownTree
     from pypod.kernel.cgroups.settings import Setting
     from pypod.kernel.cgroups.usage import Usage
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pypod.kernel.cgroups.settings import Setting
 
+DEFAULT_PARENT = "/pypod"
 _FIRST_PAUSE_S = 0.0002
 _LONGEST_PAUSE_S = 0.01
 _ROUND_S = 0.05

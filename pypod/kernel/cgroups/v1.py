@@ -8,7 +8,8 @@ import time
 
 from pypod.errors import DeadlineExceeded, Unsupported
 from pypod.kernel.cgroups import settings, tree
-from pypod.kernel.cgroups.driver import DEFAULT_PARENT, ShownTree
+from pypod.kernel.cgroups.detect import ShownTree
+from pypod.kernel.cgroups.tree import DEFAULT_PARENT
 from pypod.kernel.cgroups.usage import Usage, cpu_stat, io_service_bytes, number
 from pypod.kernel.cgroups.v2 import UnifiedDriver
 

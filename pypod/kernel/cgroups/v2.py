@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
-    from pypod.kernel.cgroups.driver import ShownTree
+    from pypod.kernel.cgroups.detect import ShownTree
     from pypod.kernel.cgroups.settings import Setting
 
 KILL_FILE = "cgroup.kill"  # Linux 5.14
