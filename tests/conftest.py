@@ -136,7 +136,7 @@ def _programs() -> set[str]:
 
 def _cgroups() -> set[str]:
     found = {directory for tree in CGROUP_TREES for directory, _, _ in os.walk(tree) if directory != tree}
-    return {directory for directory in found if not directory.endswith("/monitors")}
+    return {directory for directory in found if not directory.endswith(("/monitors", "/unlimited"))}
 
 
 def _mounts() -> set[str]:

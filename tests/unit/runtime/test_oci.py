@@ -371,9 +371,12 @@ class TestMounts:
                 ("bind", "/a", ["ro", "nosuid", "nodev", "noexec", "rbind", "rprivate"]),
             ),
             ({"type": "volume", "source": "/v"}, ("bind", "/v", ["rbind", "rprivate"])),
-            ({"type": "tmpfs"}, ("tmpfs", "tmpfs", ["tmpcopyup"])),
-            ({"type": "tmpfs", "copy_up": False, "options": ("size=1",)}, ("tmpfs", "tmpfs", ["size=1"])),
-            ({"type": "tmpfs", "no_exec": True, "copy_up": False}, ("tmpfs", "tmpfs", ["noexec"])),
+            ({"type": "tmpfs"}, ("tmpfs", "tmpfs", ["nosuid", "nodev", "tmpcopyup"])),
+            (
+                {"type": "tmpfs", "copy_up": False, "options": ("size=1",)},
+                ("tmpfs", "tmpfs", ["nosuid", "nodev", "size=1"]),
+            ),
+            ({"type": "tmpfs", "no_exec": True, "copy_up": False}, ("tmpfs", "tmpfs", ["nosuid", "nodev", "noexec"])),
         ],
     )
     def test_asked_for(self, mount: dict[str, Any], expected: tuple[str, str, list[str]]) -> None:
