@@ -213,3 +213,8 @@ class Plan:
     def describe(self) -> list[str]:
         """Return one line per operation with its manual page."""
         return [f"{op.describe()}  [{op.page}]" for op in self.ops]
+
+
+def plan(settings: list[Op], ops: list[Op]) -> Plan:
+    """Return a plan: operations for the supervisor, then those for the process."""
+    return Plan([*settings, *ops])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pypod.kernel.programs import path
 from pypod.runtime import launcher
-from pypod.runtime.compiler import plan
-from pypod.runtime.ops import Op
+from pypod.runtime.ops import Op, plan
 
 
 def probe(executable: str, settings: list[Op], ops: list[Op]) -> None:

@@ -27,7 +27,7 @@ ROOMS = {
     "images": ("", "tar", "layers", "trees", "archive", "config", "registry", "trust"),
     "network": ("", "dns"),
     "kernel": ("", "cgroups", "host"),
-    "runtime": ("", "seccomp"),
+    "runtime": ("", "compiler", "seccomp"),
 }
 # The command line uses the public library, and from the kernel layer only names of signals and a write loop.
 FOR_THE_COMMAND_LINE = {"", "api", "cli", "display", "errors", "model"}

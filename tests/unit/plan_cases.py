@@ -35,9 +35,10 @@ from pypod.model.mount_flags import parse_mount
 from pypod.model.namespace import POD, Mode
 from pypod.model.options.container import ContainerOptions
 from pypod.model.pod import PodSpec
-from pypod.runtime.compiler import Join, Root, Surroundings, container_ops, infra_ops, plan
+from pypod.runtime.compiler.plans import container_ops, infra_ops
+from pypod.runtime.compiler.surroundings import Join, Root, Surroundings
 from pypod.runtime.oci import Places, runtime_spec
-from pypod.runtime.ops import Op, Plan
+from pypod.runtime.ops import Op, Plan, plan
 from pypod.runtime.trees import Tree
 from pypod.store.records import ContainerRecord
 

@@ -19,6 +19,7 @@ packages="linux-image-amd64 initramfs-tools zstd systemd systemd-sysv
   dbus dbus-user-session libpam-systemd udev kmod sudo procps psmisc strace iproute2 iputils-ping
   apparmor nftables uidmap fuse3 fuse-overlayfs slirp4netns passt ca-certificates curl git jq
   python3 python3-venv python3-pip python3-pytest python3-hypothesis python3-urllib3 gcc libc6-dev busybox-static
+  python3-attr python3-jeepney python3-psutil python3-pyroute2
   podman crun runc conmon catatonit netavark aardvark-dns iptables
   e2fsprogs make bzip2 xz-utils bind9-dnsutils umoci skopeo docker-registry ${VM_EXTRA:-}"
 wheels="isal backports.zstd"                         # what pypod installs, and Debian has not

@@ -17,8 +17,10 @@ from pypod.kernel.children import move_up
 from pypod.kernel.programs import path as program_path
 from pypod.model.mount import BIND, VOLUME, plain_path
 from pypod.runtime import launcher
-from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, holding_ops, plan
+from pypod.runtime.compiler.plans import holding_ops
+from pypod.runtime.compiler.surroundings import WHOLE_MAPS, Surroundings
 from pypod.runtime.oci import bound_mounts
+from pypod.runtime.ops import plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,9 +13,11 @@ from pypod.kernel.abi import CLONE_NEWPID, CLONE_NEWUSER, NAMESPACES
 from pypod.kernel.capabilities import bounding_set
 from pypod.model.namespace import HOST
 from pypod.model.value import Value
-from pypod.runtime.compiler import Surroundings, oom_score, opened, plan, process_ops
+from pypod.runtime.compiler.process import oom_score, process_ops
+from pypod.runtime.compiler.slots import opened
+from pypod.runtime.compiler.surroundings import Surroundings
 from pypod.runtime.oci_process import assigned, capability_sets, group_annotations, rlimits, user_of, variables
-from pypod.runtime.ops import Op
+from pypod.runtime.ops import Op, plan
 from pypod.store import records
 
 TYPE_CHECKING = False

@@ -11,7 +11,7 @@ from pypod.engine.specs import specs
 from pypod.engine.specs.image_defaults import with_defaults
 from pypod.errors import Unsupported
 from pypod.model.namespace import PRIVATE, Mode
-from pypod.runtime.compiler import container_ops
+from pypod.runtime.compiler.plans import container_ops
 from pypod.runtime.oci import Places, runtime_spec
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pypod.engine.images.stored import StoredImage
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
-    from pypod.runtime.compiler import Surroundings
+    from pypod.runtime.compiler.surroundings import Surroundings
     from pypod.runtime.ops import Op
     from pypod.store.records import ContainerRecord
 

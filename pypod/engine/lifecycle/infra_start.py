@@ -13,8 +13,9 @@ from pypod.engine.storage import overlay
 from pypod.kernel import idmap
 from pypod.kernel.programs import path as program_path
 from pypod.model.value import Value
-from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, infra_ops, plan
-from pypod.runtime.ops import Op
+from pypod.runtime.compiler.plans import infra_ops
+from pypod.runtime.compiler.surroundings import WHOLE_MAPS, Surroundings
+from pypod.runtime.ops import Op, plan
 from pypod.store import records
 
 TYPE_CHECKING = False

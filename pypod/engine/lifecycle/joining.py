@@ -9,7 +9,7 @@ from pypod.errors import InvalidSpec, PodBroken, WrongState
 from pypod.kernel.pidfd import Process
 from pypod.model.mount import plain_path
 from pypod.model.namespace import FLAGS, HOST, POD, PRIVATE
-from pypod.runtime.compiler import Join
+from pypod.runtime.compiler.surroundings import Join
 from pypod.store import records
 
 TYPE_CHECKING = False

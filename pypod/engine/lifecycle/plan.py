@@ -13,9 +13,10 @@ from pypod.kernel import idmap, programs
 from pypod.kernel.programs import path as program_path
 from pypod.model.mount import IMAGE, TMPFS, VOLUME, plain_path
 from pypod.model.namespace import HOST, OWN_IDS, POD
-from pypod.runtime.compiler import WHOLE_MAPS, Surroundings, container_ops, plan
+from pypod.runtime.compiler.plans import container_ops
+from pypod.runtime.compiler.surroundings import WHOLE_MAPS, Surroundings
 from pypod.runtime.oci import Places, runtime_spec
-from pypod.runtime.ops import Op
+from pypod.runtime.ops import Op, plan
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
     from pypod.model.mount import Mount
     from pypod.model.secret import SecretUse
-    from pypod.runtime.compiler import Root
+    from pypod.runtime.compiler.surroundings import Root
     from pypod.runtime.ops import Plan
     from pypod.runtime.trees import Tree
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pypod.kernel.pidfd import Process
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
-    from pypod.runtime.compiler import Join
+    from pypod.runtime.compiler.surroundings import Join
     from pypod.store.records import ContainerRecord, PodRecord
 
 _NOT_STARTABLE = {"paused": "it is paused: pypod unpause {}", "stopping": "it is being stopped: pypod wait {}"}

@@ -175,7 +175,7 @@ def ensure(context: Context) -> Process:
 def _make(context: Context, directory: str) -> Process:
     from pypod.engine.resources import groups
     from pypod.kernel.programs import path
-    from pypod.runtime.compiler import plan
+    from pypod.runtime.ops import plan
 
     _end_name_server(context)
     outside = user_network.default()

@@ -203,7 +203,7 @@ def _is_placed(context: Context, holder: Process) -> bool:
 def _make(context: Context) -> Process:
     from pypod.kernel.programs import path as program_path
     from pypod.runtime import launcher
-    from pypod.runtime.compiler import plan
+    from pypod.runtime.ops import plan
 
     survivor = _survivor(context)
     settings = [Op("status", context.layout.session_status, context.boot_id), Op("leave")]
@@ -241,8 +241,7 @@ def probe(context: Context) -> None:
     """
     from pypod.kernel.programs import path as program_path
     from pypod.runtime import launcher
-    from pypod.runtime.compiler import plan
-    from pypod.runtime.ops import MS_REC, MS_SLAVE
+    from pypod.runtime.ops import MS_REC, MS_SLAVE, plan
     from pypod.runtime.probe import probe
 
     owner = context.owner()

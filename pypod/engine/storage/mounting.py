@@ -6,7 +6,7 @@ import os
 
 from pypod.engine.storage import layers
 from pypod.errors import Unsupported
-from pypod.runtime.compiler import Root
+from pypod.runtime.compiler.surroundings import Root
 from pypod.runtime.ops import Op
 
 TYPE_CHECKING = False

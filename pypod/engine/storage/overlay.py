@@ -8,7 +8,8 @@ from pypod.engine.storage import drivers, layers
 from pypod.engine.storage.mounting import PROGRAM_DIRECTORY, mounted, overlay_options, served
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.proc import read_bytes
-from pypod.runtime.compiler import Root, bound
+from pypod.runtime.compiler.files import bound
+from pypod.runtime.compiler.surroundings import Root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -327,7 +327,8 @@ def test_kinds_that_cannot_be_shared(box, text: str) -> None:
 def test_a_process_that_took_over_a_pid_is_never_joined(box) -> None:
     """The plan contains PID and start time: another process with that PID has a different start time."""
     from pypod.kernel.pidfd import Process
-    from pypod.runtime.compiler import Join, Surroundings, container_ops
+    from pypod.runtime.compiler.plans import container_ops
+    from pypod.runtime.compiler.surroundings import Join, Surroundings
     from pypod.runtime.ops import Op
 
     me = os.getpid()
@@ -357,7 +358,7 @@ def test_a_process_that_took_over_a_pid_is_never_joined(box) -> None:
 
 def launch(engine, ops) -> None:
     from pypod.runtime import launcher
-    from pypod.runtime.compiler import plan
+    from pypod.runtime.ops import plan
 
     with launcher.Launching(engine.programs.executable("launch"), "pypod-launch") as launching:
         launching.run(plan([], ops))

@@ -16,7 +16,8 @@ from pypod.model.images.image import Platform
 from pypod.model.namespace import HOST, PRIVATE
 from pypod.model.pod import PodSpec
 from pypod.model.port import Port
-from pypod.runtime.compiler import Surroundings, plan
+from pypod.runtime.compiler.surroundings import Surroundings
+from pypod.runtime.ops import plan
 from pypod.store.records import INFRA, ContainerRecord, PodRecord
 from tests.unit.plan_cases import named
 
