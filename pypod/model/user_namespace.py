@@ -59,18 +59,18 @@ def parse_mapping(text: str, kind: str) -> Range:
     return inside, outside, count
 
 
-def parse_mappings(texts: Iterable[str], kind: str, parent: Sequence[Range]) -> tuple[Range, ...]:
+def parse_mappings(texts: Iterable[str], kind: str, parent: Sequence[Range], argument: str = "") -> tuple[Range, ...]:
     """Return the map of --uidmap or --gidmap (``kind`` uid or gid), each ``[FLAGS]INSIDE:[@]OUTSIDE[:COUNT]``.
 
     Flags: ``u`` and ``g`` restrict a mapping to users or groups; ``+`` puts it above those before, and gives all ids of
     the parent namespace that are left to the lowest free ones. ``parent`` is the map of that namespace: @ denotes an id
-    outside of it. Raises InvalidSpec.
+    outside of it. Raises InvalidSpec naming ``argument``: without --uidmap, --gidmap serves for both.
 
     >>> parse_mappings(["+100:@1000"], "uid", ((0, 1000, 1), (1, 100000, 65536)))
     ((100, 0, 1), (0, 1, 100), (101, 101, 65436))
     """
     found: list[Range] = []
-    given = [one for text in texts for one in _triples(text, kind)]
+    given = [one for text in texts for one in _triples(text, kind, argument or f"--{kind}map")]
     own = [one for one in given if kind[0] in one[0] or not {"u", "g"}.intersection(one[0])]
     for flags, inside, outside, of_host, count in own:
         new = [(inside, outside, count)]
@@ -80,12 +80,12 @@ def parse_mappings(texts: Iterable[str], kind: str, parent: Sequence[Range]) -> 
     return _filled(found, parent) if not own or any("+" in one[0] for one in own) else tuple(found)
 
 
-def _triples(text: str, kind: str) -> Iterator[tuple[str, int, int, bool, int]]:
+def _triples(text: str, kind: str, argument: str) -> Iterator[tuple[str, int, int, bool, int]]:
     """Yield flags, the inner id, the outer id, whether that is the host's, and the count."""
     words = text.split(":")
     words += ["1"] if len(words) == 2 else []
     if len(words) % 3:
-        raise _malformed(text, kind)
+        raise _malformed(text, kind, argument)
     for inside, outside, count in zip(words[::3], words[1::3], words[2::3], strict=True):
         number = inside.lstrip("+ug")
         numbers = (number, outside.removeprefix("@"), count)
@@ -94,13 +94,13 @@ def _triples(text: str, kind: str) -> Iterator[tuple[str, int, int, bool, int]]:
             or int(count) == 0
             or max(int(one) + int(count) for one in numbers[:2]) > ALL_IDS
         ):
-            raise _malformed(text, kind)
+            raise _malformed(text, kind, argument)
         yield inside[: -len(number)], int(number), int(numbers[1]), outside.startswith("@"), int(count)
 
 
-def _malformed(text: str, kind: str) -> InvalidSpec:
+def _malformed(text: str, kind: str, argument: str) -> InvalidSpec:
     expected = f'expected ["[+ug]uint32:[@]uint32[:uint32]"]: ["{text}"]'
-    return InvalidSpec(f"--{kind}map", f"initializing ID mappings: {kind.upper()} setting is malformed {expected}")
+    return InvalidSpec(argument, f"initializing ID mappings: {kind.upper()} setting is malformed {expected}")
 
 
 def _of_host(one: Range, kind: str, parent: Sequence[Range]) -> list[Range]:

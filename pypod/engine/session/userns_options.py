@@ -123,6 +123,9 @@ def fields(context: Context, options: UserNamespaceOptions, pod: PodSpec | None 
     return {"user_namespace": mode, "uid_map": (), "gid_map": ()}
 
 
+_OTHER = {"uid": "gid", "gid": "uid"}
+
+
 def of_pod(context: Context, options: PodOptions) -> Fields:
     """Return the fields that the options of a pod ask for. Raises InvalidSpec, Unsupported."""
     if not options.infra and any(getattr(options, name) for name in USERNS_OPTIONS):
@@ -144,12 +147,13 @@ def _explicit(context: Context, asked: Mapping[str, Any]) -> Maps:
         other_name = asked.get(f"sub{kind}name") and not asked.get(f"{kind}map")
         if texts[kind] and not other_name:
             parent = own.maps[side] if own else ((0, 0, idmap.ALL_IDS),)
-            found[kind] = parse_mappings(texts[kind], kind, parent)
+            argument = f"--{kind if asked.get(f'{kind}map') else _OTHER[kind]}map"
+            found[kind] = parse_mappings(texts[kind], kind, parent, argument)
         name = asked.get(f"sub{kind}name")
         if name and kind not in found:
             found[kind] = _of_name(name, path, own.maps[side] if own else None)
     for kind in SUBORDINATE:
-        found[kind] = found[kind] if kind in found else found["gid" if kind == "uid" else "uid"]
+        found[kind] = found[kind] if kind in found else found[_OTHER[kind]]
         check_map(found[kind], f"--{kind}map")
     return found["uid"], found["gid"]
 

@@ -77,7 +77,13 @@ class Volumes:
         self._locks: dict[str, Lock] = {}
         self._attachments: Attachments | None = None
         self._records: dict[str, VolumeRecord] = {}
+        self._changed_ns: dict[str, int] = {}
         self._look()
+
+    def _look_locked(self) -> None:
+        self._look()
+        for name, record in self._records.items():
+            self._changed_ns[name] = _changed_ns(volume_files.place(self._context.layout, record))
 
     def _look(self) -> None:
         names = sorted({mount.source for mount in self._mounts})
@@ -102,7 +108,7 @@ class Volumes:
         """Return what creates the directories of the volumes and mounts their file systems."""
         made = [one for record in self._records.values() for one in self._preparing(record)]
         if any(self._is_new(name) for name in self._records):
-            made.append(Effect("look whether another container has filled the volumes", "read(2)", self._look))
+            made.append(Effect("look whether another container has filled the volumes", "read(2)", self._look_locked))
         return [*made, *self._mounting()]
 
     def _preparing(self, record: VolumeRecord) -> list[Effect]:
@@ -146,13 +152,18 @@ class Volumes:
     def _conclude(self) -> None:
         try:
             for name, record in self._records.items():
-                copied = bool(record.needs_copy) and not _is_empty(volume_files.place(self._context.layout, record))
+                copied = bool(record.needs_copy) and self._got_content(record)
                 if record.needs_owner or copied:
                     volumes.set_used(self._context.database, name, copied=copied)
         finally:
             self._release()
             if self._attachments is not None:
                 self._attachments.release()
+
+    def _got_content(self, record: VolumeRecord) -> bool:
+        """Return whether anything was put into a volume since it was locked, even if the container removed it again."""
+        path = volume_files.place(self._context.layout, record)
+        return not _is_empty(path) or _changed_ns(path) != self._changed_ns.get(record.name)
 
     def filled(self) -> dict[str, tuple[bool, bool]]:
         """Return for each target whether the image's content is copied to the volume, and owner and mode."""
@@ -194,3 +205,11 @@ def _is_empty(directory: str) -> bool:
         return True
     except PermissionError:  # it belongs to a user of a container
         return False
+
+
+def _changed_ns(directory: str) -> int:
+    """Return when an entry was last added to a directory or removed from it."""
+    try:
+        return os.stat(directory).st_mtime_ns
+    except FileNotFoundError:
+        return 0

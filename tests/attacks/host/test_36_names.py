@@ -38,7 +38,7 @@ HOSTILE = [
         "?",
         "$(x)",
     ),
-    *("`x`", "a;b", "a'b", 'a"b', "a\\b", "%2e%2e", "a:b", "a@b", "a=b", "{{.ID}}", "~", "#"),
+    *("`x`", "a;b", "a'b", 'a"b', "a\\b", "%2e%2e", "x:b", "a@b", "a=b", "{{.ID}}", "~", "#"),
 ]
 # verbs that need no container or pod, use the network or a terminal, or take a subcommand in place of a name
 ELSEWHERE = set(

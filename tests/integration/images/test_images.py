@@ -170,7 +170,7 @@ class TestConfiguration:
         assert run(engine, image) == "/rel\n"
         spec = engine.containers.create(image).spec()
         assert (spec.exposed_ports, dict(spec.labels)) == (("80/tcp",), {"empty": ""})
-        with pytest.raises(InvalidSpec, match="invalid port number"):
+        with pytest.raises(InvalidSpec, match="invalid range format for --expose: x/y"):
             engine.containers.create(image, publish_all=True)
 
     def test_only_the_image_s_own_working_directory_is_made(self, engine, busybox) -> None:

@@ -225,7 +225,7 @@ WRONG = [
     ({"userns": "ns:/nowhere"}, "--userns", "cannot find specified user namespace path: stat /nowhere"),
     ({"userns": "host", "uidmap": MAP}, "--userns", "mutually exclusive"),
     ({"uidmap": ["0"]}, "--uidmap", "UID setting is malformed"),
-    ({"gidmap": ["a:1:1"]}, "--gidmap", "GID setting is malformed"),
+    ({"gidmap": ["a:1:1"]}, "--gidmap", "UID setting is malformed"),
     ({"uidmap": ["0:1:5", "3:9:4"]}, "--uidmap", "id 3 is mapped twice"),
     ({"uidmap": ["0:1:5", "9:3:4"]}, "--uidmap", "id 3 is mapped twice"),
     ({"subuidname": "nobodyhere"}, "--subuidname", 'no subuid ranges found for user "nobodyhere" in /etc/subuid'),
