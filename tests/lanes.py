@@ -1,8 +1,8 @@
 """Run the whole suite in parallel processes: half of its time is spent waiting.
 
-``python -m tests.lanes`` is what ``tests/run`` without arguments does. Each lane has its own PID namespace, mounts and
-v2 cgroup tree, so neither its leak check nor its tests that look at every process of the machine see the objects of
-other lanes. Where that is impossible (for an ordinary user, in a chroot) there is one lane.
+``python -m tests.lanes`` is what ``tests/run`` without arguments does. Each part of the suite has a PID namespace,
+mounts and a v2 cgroup tree of its own, so neither its leak check nor its tests that look at every process of the
+machine see the objects of other parts. Where that is impossible (for an ordinary user, in a chroot) there is one part.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO
 
 CLONE_NEWCGROUP = 0x02000000  # linux/sched.h
-# podman's storage is machine-wide, so all tests that run podman are in one lane
-OTHERS = (("tests/integration",), ("tests/attacks", "tests/faults"), ("tests/vm",))
-LANES = (("tests", *(f"--ignore={one}" for lane in OTHERS for one in lane)), *OTHERS)
+# Parts of the suite, the longest first. podman's storage is machine-wide: all tests that run podman are in one part.
+PARTS = ("integration", "cli", "attacks", "vm", "oracle", "faults")
+LANES = 4
 PYTEST = (sys.executable, "-m", "pytest")
 UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 # pids as on a machine that has been up for a while: a single digit could also be the prefix of a container's id
@@ -37,17 +37,26 @@ def main() -> int:
 
 
 def _side_by_side() -> int:
-    first, *others = LANES
-    with ExitStack() as stack:
-        logs = [stack.enter_context(tempfile.TemporaryFile()) for _ in others]
-        beside = [stack.enter_context(apart((*PYTEST, *lane), log)) for lane, log in zip(others, logs, strict=True)]
-        codes = [stack.enter_context(apart((*PYTEST, *first))).wait()]
-        for lane, log in zip(beside, logs, strict=True):
-            codes.append(lane.wait())
+    """Run the parts, as many at once as there are lanes; print each one's output when it ends. Return a failed code."""
+    waiting = [*((f"tests/{part}",) for part in PARTS), ("tests", *(f"--ignore=tests/{part}" for part in PARTS))]
+    running: dict[int, tuple[subprocess.Popen[bytes], IO[bytes], ExitStack]] = {}
+    failed = 0
+    with ExitStack() as everything:
+        while waiting or running:
+            while waiting and len(running) < LANES:
+                part = everything.enter_context(ExitStack())
+                log = part.enter_context(tempfile.TemporaryFile())
+                process = part.enter_context(apart((*PYTEST, *waiting.pop(0)), log))
+                running[process.pid] = process, log, part
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            assert ended is not None  # without WNOHANG
+            process, log, part = running.pop(ended.si_pid)
+            failed = process.wait() or failed
             log.seek(0)
             sys.stdout.buffer.write(log.read())
             sys.stdout.flush()
-        return next((code for code in codes if code), 0)
+            part.close()
+    return failed
 
 
 def _may_be_apart() -> bool:
