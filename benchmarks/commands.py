@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import PODMAN, PYPOD, Clock, Goal, Report, Row, Settings, Unavailable, compete, summarise
@@ -9,10 +10,10 @@ from benchmarks.peers import Podman, Shell
 from benchmarks.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Self
 
-# The life of a pod. {n} is the number of the turn, {rootfs} the root file system of the guest programs.
+# The life of a pod. {n} is the number of the turn, {rootfs} the root file system of the guest programs, and {file} has
+# 1 MB of random bytes.
 SCENARIO = (
     "version",
     "info",
@@ -31,6 +32,14 @@ SCENARIO = (
     "pod inspect p{n}",
     "container exists a{n}",
     "pod exists p{n}",
+    "top a{n}",
+    "cp {file} a{n}:/new",
+    "cp a{n}:/new {file}.copy",
+    "volume create v{n}",
+    "volume ls",
+    "volume inspect v{n}",
+    "secret create s{n} /etc/passwd",
+    "secret ls",
     "restart -t 0 a{n}",
     "kill b{n}",
     "wait b{n}",
@@ -40,12 +49,15 @@ SCENARIO = (
     "pod restart p{n}",
     "pod kill p{n}",
     "pod rm -f -t 0 p{n}",
+    "volume rm v{n}",
+    "secret rm s{n}",
 )
 
 
 def _label(command: str) -> str:
-    words = command.replace("{n}", "").replace(" --rootfs {rootfs}:O", "").replace(" --network none", "").split()
-    return " ".join(words)
+    for left_out in ("{n}", " --rootfs {rootfs}:O", " --network none"):
+        command = command.replace(left_out, "")
+    return command.replace("{file}", "FILE")
 
 
 def verbs() -> list[str]:
@@ -62,11 +74,11 @@ class Commands:
     ``failures`` maps each operation that failed to its error message; the others are measured all the same.
     """
 
-    def __init__(self, name: str, every: int, rootfs: Callable[[], str]) -> None:
+    def __init__(self, name: str, every: int, place: Workspace) -> None:
         self.name = name
         self.every = every
         self.failures: dict[str, str] = {}
-        self._rootfs = rootfs
+        self._place = place
         self._number = 0
 
     def perform(self, shell: Shell, clock: Clock) -> None:
@@ -75,7 +87,15 @@ class Commands:
         for verb in verbs():
             self._timed(shell, clock, f"{verb} --help", f"{verb} --help")
         for command in SCENARIO:
-            self._timed(shell, clock, _label(command), command.format(n=self._number, rootfs=self._rootfs()))
+            words = command.format(n=self._number, rootfs=self._place.rootfs, file=self._file())
+            self._timed(shell, clock, _label(command), words)
+
+    def _file(self) -> str:
+        path = f"{self._place.directory}/megabyte"
+        if not os.path.exists(path):
+            with open(path, "wb") as file:
+                file.write(os.urandom(1 << 20))
+        return path
 
     def _timed(self, shell: Shell, clock: Clock, operation: str, command: str) -> None:
         if operation in self.failures and operation.endswith("--help"):
@@ -90,8 +110,7 @@ class PypodCommands(Commands):
     """pypod at a shell."""
 
     def __init__(self, place: Workspace) -> None:
-        super().__init__(PYPOD, 1, lambda: place.rootfs)
-        self._place = place
+        super().__init__(PYPOD, 1, place)
         self._shell = Shell("pypod")
 
     def __enter__(self) -> Self:
@@ -116,7 +135,7 @@ class PodmanCommands(Commands):
     """podman at a shell."""
 
     def __init__(self, place: Workspace, every: int) -> None:
-        super().__init__(PODMAN, every, lambda: place.rootfs)
+        super().__init__(PODMAN, every, place)
         self._podman = Podman(place)
 
     @property
