@@ -17,7 +17,7 @@ _WHERE = {
     "Container": "pypod.api.container",
     "ContainerSummary": "pypod.api.summaries",
     "Engine": "pypod.api.engine",
-    "Event": "pypod.model.event",
+    "Event": "pypod.model.reports.event",
     "ExecResult": "pypod.engine.lifecycle.process",
     "Explanation": "pypod.engine.lifecycle.explain",
     "Healthcheck": "pypod.model.health",
@@ -37,7 +37,7 @@ _WHERE = {
     "Port": "pypod.model.port",
     "Process": "pypod.engine.lifecycle.process",
     "ProcessFacts": "pypod.engine.inspect.lsns",
-    "Progress": "pypod.model.progress",
+    "Progress": "pypod.model.reports.progress",
     "Registries": "pypod.api.images.registries",
     "Secret": "pypod.api.secret",
     "Volume": "pypod.api.volume",
@@ -115,11 +115,11 @@ if TYPE_CHECKING:
     from pypod.engine.lifecycle.process import Process as Process
     from pypod.errors import *  # noqa: F403
     from pypod.images.registry.access import Access as Access
-    from pypod.model.event import Event as Event
     from pypod.model.health import Healthcheck as Healthcheck
     from pypod.model.mount import Mount as Mount
     from pypod.model.port import Port as Port
-    from pypod.model.progress import Progress as Progress
+    from pypod.model.reports.event import Event as Event
+    from pypod.model.reports.progress import Progress as Progress
     from pypod.network.interfaces import Interface as Interface
 else:  # with __getattr__, type checkers would accept any name
 

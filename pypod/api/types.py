@@ -51,12 +51,9 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec as ContainerSpec
     from pypod.model.container import ContainerState as ContainerState
     from pypod.model.credentials import Credentials as Credentials
-    from pypod.model.disk_usage import DiskUsage as DiskUsage
-    from pypod.model.event import Event as Event
     from pypod.model.images.config import ImageStep as ImageStep
     from pypod.model.images.config import LayerUse as LayerUse
     from pypod.model.images.image import Platform as Platform
-    from pypod.model.log import Piece as Piece
     from pypod.model.mount import Mount as Mount
     from pypod.model.network import Connection as Connection
     from pypod.model.network import Route as Route
@@ -65,9 +62,12 @@ if TYPE_CHECKING:
     from pypod.model.pod import PodState as PodState
     from pypod.model.port import Port as Port
     from pypod.model.process import ContainerProcess as ContainerProcess
-    from pypod.model.progress import Progress as Progress
+    from pypod.model.reports.disk_usage import DiskUsage as DiskUsage
+    from pypod.model.reports.event import Event as Event
+    from pypod.model.reports.log import Piece as Piece
+    from pypod.model.reports.progress import Progress as Progress
+    from pypod.model.reports.stats import Stats as Stats
     from pypod.model.secret import SecretSpec as SecretSpec
-    from pypod.model.stats import Stats as Stats
     from pypod.model.volume import VolumeRecord as VolumeRecord
     from pypod.network.interfaces import Interface as Interface
     from pypod.store.images import Named as Named
@@ -118,12 +118,12 @@ else:
             "ContainerSpec": "pypod.model.container",
             "ContainerState": "pypod.model.container",
             "Credentials": "pypod.model.credentials",
-            "DiskUsage": "pypod.model.disk_usage",
-            "Event": "pypod.model.event",
+            "DiskUsage": "pypod.model.reports.disk_usage",
+            "Event": "pypod.model.reports.event",
             "Platform": "pypod.model.images.image",
             "ImageStep": "pypod.model.images.config",
             "LayerUse": "pypod.model.images.config",
-            "Piece": "pypod.model.log",
+            "Piece": "pypod.model.reports.log",
             "Mount": "pypod.model.mount",
             "Connection": "pypod.model.network",
             "Route": "pypod.model.network",
@@ -132,9 +132,9 @@ else:
             "PodState": "pypod.model.pod",
             "Port": "pypod.model.port",
             "ContainerProcess": "pypod.model.process",
-            "Progress": "pypod.model.progress",
+            "Progress": "pypod.model.reports.progress",
             "SecretSpec": "pypod.model.secret",
-            "Stats": "pypod.model.stats",
+            "Stats": "pypod.model.reports.stats",
             "VolumeRecord": "pypod.model.volume",
             "Interface": "pypod.network.interfaces",
             "Named": "pypod.store.images",

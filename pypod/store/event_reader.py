@@ -6,7 +6,7 @@ import os
 import time
 
 from pypod.model import plain_json
-from pypod.model.event import CONTAINER, IMAGE, POD, VOLUME, Event
+from pypod.model.reports.event import CONTAINER, IMAGE, POD, VOLUME, Event
 from pypod.store.event_log import LINE_LIMIT, old
 
 TYPE_CHECKING = False

@@ -478,7 +478,7 @@ class TestRegistry:
 
 MOVING = """
 import pypod.cli.render.telling
-from pypod.model.progress import Progress
+from pypod.model.reports.progress import Progress
 
 pypod.cli.render.telling._REDRAW_S = 0
 with pypod.cli.render.telling.Telling() as telling:

@@ -23,7 +23,7 @@ ROOMS = {
         *("go", "render", "flags", "system", "namespaces", "images", "networks", "secrets", "volumes"),
         *("pods", "containers", ""),
     ),
-    "model": ("", "images", "options"),
+    "model": ("", "reports", "images", "options"),
     "images": ("", "tar", "layers", "trees", "archive", "config", "registry", "trust"),
     "network": ("", "dns"),
     "kernel": ("", "cgroups", "host"),

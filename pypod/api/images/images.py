@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pypod.images.registry.access import Access
     from pypod.model.images.image import Platform
     from pypod.model.images.reference import Reference
-    from pypod.model.progress import Progress
+    from pypod.model.reports.progress import Progress
 
 POLICIES = ("always", "missing", "never", "newer")
 
@@ -75,7 +75,7 @@ class Images:
     ) -> Image:
         """Pull the first candidate for ``ref`` that a registry has; if none has one, raise all their errors."""
         from pypod.images.config import registries
-        from pypod.model.progress import Progress
+        from pypod.model.reports.progress import Progress
 
         problems: list[PypodError] = []
         resolved = configured.resolve(ref, choose)
@@ -107,7 +107,7 @@ class Images:
         from pypod.engine.images import pulling, trusting
         from pypod.images.registry.access import Access
         from pypod.images.registry.client import RegistrySource
-        from pypod.model.progress import Progress
+        from pypod.model.reports.progress import Progress
 
         # an image pulled by digest is named by it, as in podman: it is not dangling
         names = (f"{reference.name}@{reference.digest}" if reference.digest else str(reference),)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pypod.api.container import Container
     from pypod.cli.flags.parser import Parsed
-    from pypod.model.log import Piece
+    from pypod.model.reports.log import Piece
 
 _FLAGS = (
     Flag(name="color", kind="bool", help="Output the containers with different colors in the log"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pypod.api.engine import Engine
     from pypod.cli.flags.parser import Parsed
-    from pypod.model.stats import Stats
+    from pypod.model.reports.stats import Stats
 
     Look = Callable[[Engine, Sequence[Stats]], Sequence[Stats]]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pypod.model.namespace_watch import DIFFERENT, GONE, NEW, SAME, changes
+from pypod.model.reports.namespace_watch import DIFFERENT, GONE, NEW, SAME, changes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pypod.model.namespace_watch import Key, SeenNamespace
+    from pypod.model.reports.namespace_watch import Key, SeenNamespace
 
 
 class Board:

@@ -7,7 +7,7 @@ import sys
 
 from pypod.cli.flags.parser import Command, Flag
 from pypod.errors import InvalidSpec
-from pypod.model.namespace_watch import DIFFERENT, GONE, NEW, SAME, changes
+from pypod.model.reports.namespace_watch import DIFFERENT, GONE, NEW, SAME, changes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
     from pypod.cli.namespaces.board import Board
     from pypod.cli.render.signals import Signals
-    from pypod.model.namespace_watch import SeenNamespace
+    from pypod.model.reports.namespace_watch import SeenNamespace
 
 NS_WATCH = Command(
     path="pypod ns watch",

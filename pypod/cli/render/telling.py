@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
-    from pypod.model.progress import Progress
+    from pypod.model.reports.progress import Progress
 
 _REDRAW_S = 0.05
 _BAR_WIDTH = 24

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.cli.flags.parser import Parsed
-    from pypod.model.disk_usage import ContainerUsage, DiskUsage, ImageUsage, VolumeUsage
+    from pypod.model.reports.disk_usage import ContainerUsage, DiskUsage, ImageUsage, VolumeUsage
 
 SYSTEM_DF = Command(
     path="pypod system df",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pypod.cli.flags.parser import Parsed
     from pypod.cli.go.values import Struct
-    from pypod.model.event import Event
+    from pypod.model.reports.event import Event
 
 EVENTS = Command(
     path="pypod events",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pypod.api.engine import Engine
     from pypod.cli.flags.parser import Parsed
-    from pypod.model.disk_usage import DiskUsage
+    from pypod.model.reports.disk_usage import DiskUsage
 
     Test = Callable[[Mapping[str, str], int], bool]
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.core.context import Context
-    from pypod.model.progress import Progress
+    from pypod.model.reports.progress import Progress
     from pypod.store.records import ContainerRecord
 
 FORMATS = {"oci": "oci", "docker": "v2s2"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from _collections_abc import Callable, Iterator
 
-from pypod.model.log import Piece
+from pypod.model.reports.log import Piece
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

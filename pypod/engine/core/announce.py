@@ -5,7 +5,7 @@ The supervisor in C records the start and the end of its process itself: ``event
 
 from __future__ import annotations
 
-from pypod.model.event import CONTAINER, IMAGE, POD, VOLUME
+from pypod.model.reports.event import CONTAINER, IMAGE, POD, VOLUME
 from pypod.store import event_log
 from pypod.store.records import INFRA
 

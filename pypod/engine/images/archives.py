@@ -13,7 +13,7 @@ from pypod.images.archive.detect import detect, open_source
 from pypod.images.new_file import temporary_file, write_pieces
 from pypod.images.registry.fetch import fetched
 from pypod.model.images.reference import full_name, is_address, parse
-from pypod.model.progress import Progress
+from pypod.model.reports.progress import Progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pypod.images.blobs import Blobs, BlobSource
 from pypod.images.new_file import PIECE_BYTES
 from pypod.model.images.form import OCI, V2S2, family_of, rewritten
 from pypod.model.images.image import Descriptor, digest_of
-from pypod.model.progress import Progress
+from pypod.model.reports.progress import Progress
 from pypod.model.value import Value
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ from pypod.images.blobs import Blobs, BlobSource
 from pypod.model.images.form import FAMILIES, OCI, index_body
 from pypod.model.images.image import digest_of
 from pypod.model.images.reference import parse, split_transport
-from pypod.model.progress import Progress
+from pypod.model.reports.progress import Progress
 from pypod.store import images
 
 TYPE_CHECKING = False

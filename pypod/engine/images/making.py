@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.model.images.form import Family
     from pypod.model.images.image import Platform
-    from pypod.model.progress import Progress
+    from pypod.model.reports.progress import Progress
 
 
 def import_tree(

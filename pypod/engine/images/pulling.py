@@ -26,7 +26,7 @@ from pypod.model.images.config import parse_config
 from pypod.model.images.image import CONFIG_BYTES_LIMIT, DOCKER_CONFIG, OCI_CONFIG, Index, digest_of, parse_manifest
 from pypod.model.images.platform import choose, host
 from pypod.model.moment import created_ns
-from pypod.model.progress import Progress
+from pypod.model.reports.progress import Progress
 from pypod.store import image_layers, images
 
 TYPE_CHECKING = False

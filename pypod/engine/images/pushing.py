@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pypod.engine.images.stored import StoredImage
     from pypod.images.registry.access import Access
     from pypod.model.images.reference import Reference
-    from pypod.model.progress import Progress
+    from pypod.model.reports.progress import Progress
 
 COMPRESSIONS = ("gzip", "zstd")
 _WORKERS = 3

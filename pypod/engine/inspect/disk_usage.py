@@ -7,7 +7,7 @@ from pypod.engine.containers.listing import listed_containers
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.session import inside
 from pypod.engine.storage.volume_files import place
-from pypod.model.disk_usage import ContainerUsage, DiskUsage, ImageUsage, VolumeUsage
+from pypod.model.reports.disk_usage import ContainerUsage, DiskUsage, ImageUsage, VolumeUsage
 from pypod.store import image_layers, images, volumes
 from pypod.store.records import CONTAINER
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.engine.core.boundary import Boundary
 from pypod.errors import InvalidSpec
-from pypod.model.event import CONTAINER, IMAGE, POD, VOLUME, Event
+from pypod.model.reports.event import CONTAINER, IMAGE, POD, VOLUME, Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

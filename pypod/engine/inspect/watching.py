@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.engine.core.boundary import Boundary
 from pypod.kernel.namespaces import Survey
 from pypod.kernel.watch import Watch
-from pypod.model.namespace_watch import Key, SeenNamespace
+from pypod.model.reports.namespace_watch import Key, SeenNamespace
 from pypod.store import records
 
 TYPE_CHECKING = False

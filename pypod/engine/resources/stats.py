@@ -9,7 +9,7 @@ from pypod.engine.core import observe
 from pypod.engine.resources.groups import pod_group
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.proc import parse_net_dev, read_text
-from pypod.model.stats import Stats
+from pypod.model.reports.stats import Stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Plans of containers, of infras and of processes that hold a root: which namespaces, and what is done in them when."""
+"""Plans of containers, of infras and of processes that hold a root: which namespaces, and what is done in them when.
+
+The compiler is pure: it reads no files and makes no system calls.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 
 from pypod.cli.namespaces.board import Board
 from pypod.cli.namespaces.watch import line, table
-from pypod.model.namespace_watch import SeenNamespace, changes
+from pypod.model.reports.namespace_watch import SeenNamespace, changes
 
 NET = SeenNamespace(pod="p", kind="net", inode=7, nprocs=1, pid=10, who=("infra",), why=("process",), command="pause")
 UTS = NET.replace(kind="uts", inode=8)
