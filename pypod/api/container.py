@@ -114,7 +114,7 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
         >>> container.ports                                             # doctest: +SKIP
         (Port(container_port=80, host_port=8080, host_ip='', protocol='tcp', count=1),)
         """
-        from pypod.engine.networks.published import ports_of
+        from pypod.engine.networks.ports import ports_of
 
         return ports_of(self._engine, self.record())
 

@@ -127,7 +127,7 @@ class Pod(Handle):
         >>> pod.ports                                             # doctest: +SKIP
         (Port(container_port=80, host_port=8080, host_ip='', protocol='tcp', count=1),)
         """
-        from pypod.engine.networks.published import own_ports
+        from pypod.engine.networks.ports import own_ports
 
         infra_container = self.infra
         return own_ports(self._engine, infra_container.record()) if infra_container else ()

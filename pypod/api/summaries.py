@@ -128,7 +128,7 @@ class ContainerSummary:
         publishes = self._record.publishes_ports or (pod is not None and pod.publishes_ports)
         if not publishes and self.id not in self._listing.joining_networks:
             return ()
-        from pypod.engine.networks.published import ports_of
+        from pypod.engine.networks.ports import ports_of
 
         return ports_of(self._listing.engine, self._record)
 

@@ -7,7 +7,7 @@ import os
 from pypod.engine.core import observe
 from pypod.engine.inspect.form import NETWORK, NETWORK_SETTINGS, fill
 from pypod.engine.networks.connections import owner
-from pypod.engine.networks.published import ports_of
+from pypod.engine.networks.ports import ports_of
 from pypod.model.ids import short
 from pypod.model.moment import Timestamp
 from pypod.model.network import DEFAULT_NETWORK

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from pypod.engine.lifecycle.steps import LAUNCHER
 
 TYPE_CHECKING = False
@@ -18,6 +16,8 @@ _PROCESS = f"pypod-{LAUNCHER}"
 
 def of_process(container_id: str, pid: int, start_time: int) -> str:
     """Return the id of the command whose first process this is."""
+    import hashlib  # imports OpenSSL, which a listing without such commands need not wait for
+
     return hashlib.sha256(f"{container_id} {pid} {start_time}".encode()).hexdigest()
 
 

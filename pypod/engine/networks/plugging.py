@@ -6,7 +6,7 @@ import errno
 import os
 
 from pypod.engine.core.enter import enter, open_namespace
-from pypod.engine.networks import attachments, published, user_bridges
+from pypod.engine.networks import attachments, ports, user_bridges
 from pypod.kernel.netlink import Channel, patched
 from pypod.network import links, rtnetlink
 
@@ -26,7 +26,7 @@ def plug(context: Context, record: ContainerRecord, state: ContainerState, attac
     if user_bridges.are_elsewhere(context):
         user_bridges.call(context, plug, record, state, attachment)
         return
-    hairpin = bool(published.own_ports(context, record))
+    hairpin = bool(ports.own_ports(context, record))
     namespace = open_namespace(record.name, state, "net")
     try:
         with Channel() as channel:

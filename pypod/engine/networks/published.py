@@ -7,9 +7,9 @@ once, at creation, so that they stay the same from one start to the next.
 
 from __future__ import annotations
 
-from pypod.engine.core import observe
 from pypod.engine.networks import port_holders, user_network
-from pypod.errors import InvalidSpec, LaunchFailed, NoSuchContainer, NoSuchPod, PortInUse, Unsupported
+from pypod.engine.networks.ports import own_ports
+from pypod.errors import InvalidSpec, LaunchFailed, NoSuchContainer, PortInUse, Unsupported
 from pypod.kernel.netlink import NETFILTER
 from pypod.model.namespace import POD, PRIVATE
 from pypod.model.network import BRIDGE
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pypod.model.options.container import ContainerOptions
     from pypod.runtime.launcher import Launched, Launching
     from pypod.runtime.ops import Plan
-    from pypod.store.records import ContainerRecord, PodRecord
+    from pypod.store.records import ContainerRecord
 
 _ATTEMPTS = 15  # to find a free range of ports, as podman
 _NONE = port_holders.ForwardedPorts()
@@ -218,37 +218,6 @@ def run(
 
 
 # afterwards
-
-
-def own_ports(context: Context, record: ContainerRecord, pod: PodRecord | None = None) -> tuple[Port, ...]:
-    """Return the ports published for a container itself; for a pod's infra, the pod's."""
-    if record.kind != records.INFRA:
-        return context.container_spec(record).ports if record.publishes_ports else ()
-    try:
-        pod = pod or records.find_pod(context.database, record.pod_id)
-    except NoSuchPod:
-        return ()
-    return context.pod_spec(pod).ports if pod.publishes_ports else ()
-
-
-def ports_of(context: Context, record: ContainerRecord) -> tuple[Port, ...]:
-    """Return the ports forwarded to a container: its own, or those of the pod or container whose network it uses.
-
-    None while that runs without the program that forwards a user's ports.
-    """
-    from pypod.engine.networks.connections import owner
-
-    having = owner(context, record)
-    try:
-        ports = own_ports(context, record if having == record.id else records.find_container(context.database, having))
-    except NoSuchContainer:
-        return ()
-    return ports if not (ports and context.rootless) or _are_led(context, having) else ()
-
-
-def _are_led(context: Context, container_id: str) -> bool:
-    place = context.layout.container(container_id)
-    return user_network.is_there(context, place) or observe.running_process(place, context.boot_id) is None
 
 
 def withdraw(context: Context, container_id: str, attached: Sequence[Attachment]) -> None:

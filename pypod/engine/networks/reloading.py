@@ -8,7 +8,7 @@ from pypod.engine.core import effects
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.enter import enter
 from pypod.engine.core.locks import Lock
-from pypod.engine.networks import bridges, claims, name_service, published, sidecars, user_bridges
+from pypod.engine.networks import bridges, claims, name_service, ports, sidecars, user_bridges
 from pypod.engine.networks.connections import lock_of
 from pypod.engine.networks.plugging import plug, set_up_inside
 from pypod.engine.networks.rules import load_rules
@@ -75,7 +75,7 @@ def _reconnect(context: Context, record: ContainerRecord, by_id: Mapping[str, Ne
                     channel.send(
                         rtnetlink.enslave(attachment.made.host_interface, links.index_of(attachment.network.interface))
                     )
-                    if published.own_ports(context, record):
+                    if ports.own_ports(context, record):
                         channel.send(rtnetlink.hairpin(attachment.made.host_interface))
                 set_up_inside(one.record, one.state, attachment)
             else:

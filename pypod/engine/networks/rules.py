@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.engine.networks import bridge_alias, published
+from pypod.engine.networks.ports import own_ports
 from pypod.engine.networks.running import running
 from pypod.network import firewall
 from pypod.store import networks
@@ -17,7 +18,7 @@ def load_rules(context: Context) -> None:
     known = [one for one in networks.all_networks(context.database) if bridge_alias.has_bridge(context, one)]
     ways, forwarded = [], []
     for one in running(context):
-        ports = () if context.rootless else published.own_ports(context, one.record)
+        ports = () if context.rootless else own_ports(context, one.record)
         if ports and one.attached:
             forwarded.append((ports, one.attached))
             four, six = published.addresses(one.attached)
