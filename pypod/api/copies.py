@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pypod.engine.containers.copying import HostPath, Place
+    from pypod.engine.containers.copy_ends import HostPath, Place
 
 _PIECE_BYTES = 1 << 20
 
@@ -119,7 +119,7 @@ class CopyMethods(ContainerHandle):
             copying.between(self._engine, self._place(path), other._place(target), options)
 
     def _place(self, path: str) -> Place:
-        from pypod.engine.containers.copying import Place
+        from pypod.engine.containers.copy_ends import Place
 
         if "\0" in path or not path:
             raise InvalidSpec("path", "a path must not be empty or contain a NUL byte")
@@ -129,7 +129,7 @@ class CopyMethods(ContainerHandle):
 
 def _host_path(path: str | os.PathLike[str]) -> HostPath:
     """Return an absolute path, with what its end says: ``/`` or ``/.``."""
-    from pypod.engine.containers.copying import HostPath
+    from pypod.engine.containers.copy_ends import HostPath
 
     text = os.fspath(path)
     if "\0" in text or not text:

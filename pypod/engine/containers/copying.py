@@ -8,9 +8,20 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 
 from pypod.engine.containers import roots, users
+from pypod.engine.containers.copy_ends import (
+    MISSING,
+    HostPath,
+    Place,
+    Source,
+    Target,
+    container_source,
+    container_target,
+    host_source,
+    host_target,
+    name_at,
+)
 from pypod.engine.core import observe
 from pypod.engine.core.effects import Undoing
 from pypod.engine.session import inside
@@ -18,7 +29,7 @@ from pypod.errors import InvalidSpec, PypodError, SystemFailure
 from pypod.images.tar.entries import FILE, HARD_LINK
 from pypod.images.trees import archives
 from pypod.images.trees.items import Item
-from pypod.images.trees.places import Root, plain
+from pypod.images.trees.places import plain
 from pypod.images.trees.reading import Reader, is_kernels_own
 from pypod.images.trees.writing import Writer
 from pypod.model.value import Value
@@ -31,12 +42,10 @@ if TYPE_CHECKING:
     from pypod.engine.containers.roots import ContainerRoot
     from pypod.engine.core.context import Context
 
-_NOT_A_DIRECTORY = "destination must be a directory when copying a directory"
 _NOT_A_DIRECTORY_FOR_TAR = "destination must be a directory when copying from stdin"
 _NO_ARCHIVE = "source must be a (compressed) tar archive when copying from stdin"
 _FROM_CONTAINER = "copying from container"
 _HIDDEN = frozenset(("dev", "proc", "sys"))  # of a whole root
-_MISSING = (errno.ENOENT, errno.ENOTDIR)
 
 
 class Options(Value):
@@ -50,57 +59,17 @@ class Options(Value):
     pause: bool = False
 
 
-class Place(Value):
-    """A path in a container, by its id; ``name`` is what the caller calls it, for messages."""
-
-    container: str
-    path: str
-    name: str
-
-
-class HostPath(Value):
-    """An absolute path of the host; ``name`` is what the caller calls it, for messages."""
-
-    path: str
-    name: str
-
-
-class _Source:
-    """What is copied: an O_PATH descriptor, and the name that it has at the target, empty for a directory's content."""
-
-    __slots__ = ("fd", "is_directory", "name")
-
-    def __init__(self, fd: int, name: str) -> None:
-        self.fd = fd
-        self.name = name
-        self.is_directory = stat.S_ISDIR(os.fstat(fd).st_mode)
-
-
-class _Target:
-    """Where it is copied to: an open directory, and the name that the copy gets there, empty for the source's own.
-
-    ``shown`` is the directory's path in messages; it ends with a slash.
-    """
-
-    __slots__ = ("directory", "name", "shown")
-
-    def __init__(self, directory: int, name: str, shown: str) -> None:
-        self.directory = directory
-        self.name = name
-        self.shown = shown
-
-
 def from_host(context: Context, source: HostPath, place: Place, options: Options) -> None:
     """Copy a file or directory of the host into a container."""
     if inside.is_needed(context):
         inside.call(context, from_host, source, place, options)
         return
     with Undoing() as stack:
-        found = _host_source(stack, source)
+        found = host_source(stack, source)
         opened = _opened(context, stack, place, options)
-        target = _container_target(stack, opened, place, found)
+        target = container_target(stack, opened, place, found)
         with _Failing("copying to container"):
-            items = Reader().items(found.fd, _top(found, target))
+            items = Reader().items(found.fd, name_at(found, target))
             stack.add(items.close)
             _write(stack, target, items, opened, options)
 
@@ -112,11 +81,11 @@ def to_host(context: Context, place: Place, target: HostPath, options: Options) 
         return
     with Undoing() as stack:
         opened = _opened(context, stack, place, options)
-        found = _container_source(stack, opened, place)
-        there = _host_target(stack, target, found)
+        found = container_source(stack, opened, place)
+        there = host_target(stack, target, found)
         owner = (os.geteuid(), os.getegid()) if options.archive else None
         with _Failing("copying to host"):
-            items = _read(context, opened, found, _top(found, there), devices=False)
+            items = _read(context, opened, found, name_at(found, there), devices=False)
             stack.add(items.close)
             writer = Writer(there.directory, there.shown, owner=owner, overwrite=options.overwrite, devices=False)
             stack.add(writer.close)
@@ -132,10 +101,10 @@ def between(context: Context, source: Place, target: Place, options: Options) ->
         # in the order of their ids: two clients that copy in opposite directions must not wait for each other
         places = {place.container: place for place in (source, target)}
         opened = {one: _opened(context, stack, places[one], options) for one in sorted(places)}
-        found = _container_source(stack, opened[source.container], source)
-        there = _container_target(stack, opened[target.container], target, found)
+        found = container_source(stack, opened[source.container], source)
+        there = container_target(stack, opened[target.container], target, found)
         with _Failing("copying to container"):
-            items = _read(context, opened[source.container], found, _top(found, there))
+            items = _read(context, opened[source.container], found, name_at(found, there))
             stack.add(items.close)
             _write(stack, there, items, opened[target.container], options)
 
@@ -147,7 +116,7 @@ def as_tar(context: Context, place: Place, options: Options) -> Iterator[bytes]:
         return
     with Undoing() as stack:
         opened = _opened(context, stack, place, options)
-        found = _container_source(stack, opened, place)
+        found = container_source(stack, opened, place)
         owner = users.ids_of(opened.root, opened.spec.user) if options.archive else None
         with _Failing(_FROM_CONTAINER):
             items = _read(context, opened, found, found.name)
@@ -162,7 +131,7 @@ def content(context: Context, place: Place, options: Options) -> Iterator[bytes]
         return
     with Undoing() as stack:
         opened = _opened(context, stack, place, options)
-        found = _container_source(stack, opened, place)
+        found = container_source(stack, opened, place)
         with _Failing(_FROM_CONTAINER):
             items = _read(context, opened, found, found.name)
             stack.add(items.close)
@@ -186,13 +155,13 @@ def from_tar(context: Context, pieces: Iterable[bytes], place: Place, options: O
         try:
             directory = opened.root.enter(path)
         except OSError as error:
-            if error.errno not in _MISSING:
+            if error.errno not in MISSING:
                 raise
             raise InvalidSpec("DEST_PATH", _NOT_A_DIRECTORY_FOR_TAR) from error
         stack.add(lambda: os.close(directory))
         whole = _checked_archive(decompressed(pieces, "stdin"))
         with _Failing("copying to container"):
-            _write(stack, _Target(directory, "", path), archives.parsed(whole, "stdin"), opened, options, base=path)
+            _write(stack, Target(directory, "", path), archives.parsed(whole, "stdin"), opened, options, base=path)
 
 
 def from_content(context: Context, pieces: Iterable[bytes], place: Place, options: Options) -> None:
@@ -204,7 +173,7 @@ def from_content(context: Context, pieces: Iterable[bytes], place: Place, option
 
     with Undoing() as stack:
         opened = _opened(context, stack, place, options)
-        target = _container_target(stack, opened, place, None)
+        target = container_target(stack, opened, place, None)
         if not target.name:
             raise InvalidSpec("path", f'"{place.path}" in container {place.name} is a directory')
         item = Item(target.name, mode=0o644, mtime_ns=time.time_ns(), pieces=iter(pieces))
@@ -255,7 +224,7 @@ def _opened(context: Context, stack: Undoing, place: Place, options: Options) ->
 
 
 def _read(
-    context: Context, opened: ContainerRoot, found: _Source, top: str, *, devices: bool = True
+    context: Context, opened: ContainerRoot, found: Source, top: str, *, devices: bool = True
 ) -> Generator[Item, None, None]:
     whole = found.is_directory and os.path.samestat(os.fstat(found.fd), os.fstat(opened.root.fd))
     reader = Reader(
@@ -278,7 +247,7 @@ def _read(
 
 
 def _write(
-    stack: Undoing, target: _Target, items: Iterable[Item], opened: ContainerRoot, options: Options, base: str = ""
+    stack: Undoing, target: Target, items: Iterable[Item], opened: ContainerRoot, options: Options, base: str = ""
 ) -> None:
     owner = users.ids_of(opened.root, opened.spec.user) if options.archive else None
     writer = Writer(
@@ -291,127 +260,6 @@ def _write(
     )
     stack.add(writer.close)
     writer.write(items)
-
-
-def _top(found: _Source, target: _Target) -> str:
-    """Return the name of the copy in the target directory, empty for the content of a directory."""
-    return target.name or found.name
-
-
-def _is_content(path: str) -> bool:
-    """Return whether a path asks for the content of a directory."""
-    return path == "." or path.endswith("/.")
-
-
-def _host_source(stack: Undoing, source: HostPath) -> _Source:
-    path = source.path
-    try:
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno not in _MISSING:
-            raise
-        raise _not_on_host(source) from error
-    stack.add(lambda: os.close(fd))
-    name = "" if _is_content(path) else os.path.basename(path.rstrip("/"))
-    return _Source(fd, os.path.basename(os.path.realpath(path)) if name == ".." else name)
-
-
-def _host_target(stack: Undoing, target: HostPath, found: _Source) -> _Target:
-    """Return where a path of the host leads; as in podman, a link there to a file is replaced."""
-    path = target.path
-    try:
-        status: os.stat_result | None = os.stat(path)
-    except FileNotFoundError:
-        status = None
-    except NotADirectoryError as error:
-        raise _not_on_host(target) from error
-    if status is not None and stat.S_ISDIR(status.st_mode):
-        directory, name = path, ""
-    elif found.is_directory and status is not None:
-        raise InvalidSpec("DEST_PATH", _NOT_A_DIRECTORY)
-    elif path.endswith("/"):
-        raise _not_on_host(target)
-    else:
-        directory, name = os.path.split(path)
-    try:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno not in _MISSING:
-            raise
-        raise _not_on_host(target) from error
-    stack.add(lambda: os.close(fd))
-    return _Target(fd, name, os.path.dirname(target.name) if name else target.name)
-
-
-def _not_on_host(path: HostPath) -> InvalidSpec:
-    return InvalidSpec("PATH", f'"{path.name}" could not be found on the host: no such file or directory')
-
-
-def _not_in_container(place: Place) -> InvalidSpec:
-    message = f'"{place.path}" could not be found on container {place.name}: no such file or directory'
-    return InvalidSpec("PATH", message)
-
-
-def _container_source(stack: Undoing, opened: ContainerRoot, place: Place) -> _Source:
-    path = plain(place.path, opened.spec.working_directory)
-    try:
-        fd = opened.root.look(path)
-    except OSError as error:
-        if error.errno not in (*_MISSING, errno.ELOOP):
-            raise
-        raise _not_in_container(place) from error
-    stack.add(lambda: os.close(fd))
-    return _Source(fd, "" if _is_content(place.path) else _resolved_name(opened.root, fd, path))
-
-
-def _resolved_name(root: Root, fd: int, path: str) -> str:
-    """Return the name of what was found at a path: where that is a link, podman takes the name of its target."""
-    name = os.path.basename(path)
-    if not name:
-        return ""
-    parent = root.look(os.path.dirname(path))
-    try:
-        link = stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
-    except OSError:
-        link = False
-    finally:
-        os.close(parent)
-    return os.path.basename(os.readlink(f"/proc/self/fd/{fd}")) if link else name
-
-
-def _container_target(stack: Undoing, opened: ContainerRoot, place: Place, found: _Source | None) -> _Target:
-    path, root = plain(place.path, opened.spec.working_directory), opened.root
-    closed = place.path.endswith("/")
-    is_directory = found is not None and found.is_directory
-    try:
-        fd = root.look(path)
-    except OSError as error:
-        if error.errno not in (*_MISSING, errno.ELOOP):
-            raise
-        if closed or _is_content(place.path):
-            raise _not_in_container(place) from error
-    else:
-        there = stat.S_ISDIR(os.fstat(fd).st_mode)
-        os.close(fd)
-        if there:
-            directory = root.enter(path)
-            stack.add(lambda: os.close(directory))
-            return _Target(directory, "", path)
-        if is_directory:
-            raise InvalidSpec("DEST_PATH", _NOT_A_DIRECTORY)
-        if closed:
-            message = f"copying to container: {path}: exists but is not a directory"
-            raise SystemFailure("copy", errno.ENOTDIR, message)
-    try:
-        parent, name = root.place(path)
-    except OSError as error:
-        if error.errno not in (*_MISSING, errno.ELOOP):
-            raise
-        raise _not_in_container(place) from error
-    stack.add(lambda: os.close(parent))
-    directory = os.open(f"/proc/self/fd/{parent}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    stack.add(lambda: os.close(directory))
-    return _Target(directory, name, os.path.dirname(path))
 
 
 def _checked_archive(pieces: Iterator[bytes]) -> Iterator[bytes]:
