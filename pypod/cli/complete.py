@@ -13,7 +13,7 @@ import sys
 
 from pypod.cli.offered_names import Store, starting
 from pypod.cli.offered_values import DEFAULT, NO_FILES, NO_SPACE, values
-from pypod.cli.verbs import GROUPS, VERBS, load
+from pypod.cli.verbs import GROUPS, VERBS, commands_of, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pypod.cli.flags.parser import Command, Flag
     from pypod.cli.offered_names import Candidate
     from pypod.cli.offered_values import Found
-    from pypod.cli.verbs import Verb, Verbs
+    from pypod.cli.verbs import Verb
 
 
 __all__ = ["complete"]
@@ -61,17 +61,17 @@ def _candidates(words: list[str], top: Command, root: str | None) -> Found:
     if not rest or before.pending is not None:
         if before.pending is not None or current.startswith("-"):
             return _flags(top, before, current, store, "")
-        return starting(current, [(name, text) for name, text in _commands(VERBS)]), NO_FILES
+        return starting(current, commands_of()), NO_FILES
     if rest[0] == "help":
         del rest[0]
         if not rest:
-            return starting(current, _commands(VERBS)), NO_FILES
+            return starting(current, commands_of()), NO_FILES
     verbs = VERBS
     if rest[0] in GROUPS:
-        verbs = GROUPS[rest.pop(0)][1]
+        group = rest.pop(0)
+        verbs = GROUPS[group][1]
         if not rest and not (current.startswith("-") and "" in verbs):
-            single = [(name, row[2]) for name, row in sorted(verbs.items()) if name and " " not in name]
-            listed = starting(current, single)
+            listed = starting(current, commands_of(group))
             return (listed if "" not in verbs else [*listed, *_of_row(verbs[""], [], current, store)[0]]), NO_FILES
     row = verbs.get(rest[0]) if rest else None
     if row is not None:
@@ -79,10 +79,6 @@ def _candidates(words: list[str], top: Command, root: str | None) -> Found:
     elif "" in verbs:
         row = verbs[""]
     return ([], DEFAULT) if row is None else _of_row(row, rest, current, store)
-
-
-def _commands(verbs: Verbs) -> list[Candidate]:
-    return sorted([*((name, row[2]) for name, row in verbs.items()), *((name, one[0]) for name, one in GROUPS.items())])
 
 
 def _of_row(row: Verb, words: list[str], current: str, store: Store) -> Found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pypod.cli.verbs import GROUPS, VERBS, load
+from pypod.cli.verbs import GROUPS, VERBS, commands_of, load
 from pypod.errors import InvalidSpec, LaunchFailed, PortInUse, PypodError
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ ENGINE_FAILED = 125  # podman-run(1), "Exit Status"
 INTERRUPTED = 130
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _FEW_FLAGS = (("root", "", "string"), ("version", "v", "bool"))
-_HELP = ("-h", "--help", "help")
+_HELP = ("-h", "--help")
 _COMPLETING = ("__complete", "__completeNoDesc")
 
 
@@ -103,7 +103,7 @@ def run(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    from pypod.cli.flags.parser import UsageError, parse, usage
+    from pypod.cli.flags.parser import UsageError, usage
 
     parsed = _top(words)
     if parsed["version"] and not parsed.help:
@@ -112,9 +112,9 @@ def _dispatch(words: list[str]) -> int:
         print(f"pypod version {__version__}")
         return 0
     rest = list(parsed.positionals)
-    if rest[:1] == ["help"] and len(rest) > 1:  # `help run` is `run --help`
+    if rest[:1] == ["help"] and (rest[1:2] or [""])[0] in {**VERBS, **GROUPS}:  # `help run` is `run --help`
         rest = [*rest[1:], "--help"]
-    if parsed.help or not rest or rest[0] in _HELP:
+    if parsed.help or not rest or rest == ["help"]:
         print(usage(whole_top()), end="", flush=True)
         if not rest and not parsed.help:
             raise UsageError("pypod", "missing command 'pypod COMMAND'")
@@ -129,7 +129,7 @@ def _dispatch(words: list[str]) -> int:
     row, path = found
     command, function = load(row)
     command = command.replace(path=path)
-    options = parse(command, rest)
+    options = _options(command, rest, parsed)
     options.line = ("pypod", *words)
     if options.help:
         print(usage(command), end="")
@@ -148,6 +148,31 @@ def _top(words: list[str]) -> Parsed:
         return parse(Command(path="pypod", flags=few, interspersed=False), words)
     except UsageError:
         return parse(whole_top(), words)
+
+
+def _options(command: Command, words: list[str], top: Parsed) -> Parsed:
+    """Parse the words after the verb, where flags of the program itself may stand, too: those go to ``top``."""
+    from pypod.cli.flags.parser import UsageError, parse
+
+    try:
+        return parse(command, words)
+    except UsageError:
+        from pypod.cli.general import FLAGS
+
+        names, letters = {flag.name for flag in command.flags}, {flag.short for flag in command.flags}
+        general = [flag for flag in FLAGS if flag.name not in names and flag.name != "version"]
+        more = [flag.replace(short="") if flag.short in letters else flag for flag in general]
+        options = parse(command.replace(flags=(*command.flags, *more)), words)
+        top.take(options, whole_top(), [flag.name for flag in more])
+        return options
+
+
+def _tell_no_topic(words: list[str]) -> None:
+    from pypod.cli.flags.parser import usage
+
+    shown = usage(whole_top())
+    topic = " ".join([f"`{word}`" for word in words])
+    sys.stderr.write(f"Unknown help topic [{topic}]\n{shown[shown.index('Usage:') :]}")
 
 
 def _settle(parsed: Parsed, root: str | None) -> bool:
@@ -169,7 +194,8 @@ def whole_top() -> Command:
         path="pypod",
         summary="Manage pods and containers, without a daemon",
         flags=FLAGS,
-        commands=tuple((name, summary) for name, summary in _summaries()),
+        synopsis="[options]",
+        commands=tuple(commands_of()),
         interspersed=False,
     )
 
@@ -177,26 +203,36 @@ def whole_top() -> Command:
 def _verb(rest: list[str]) -> tuple[Verb, str] | None:
     """Remove the words of the verb from the command line; return the verb's row and its path.
 
-    When a group's help was asked for, print it and return None. Raises UsageError.
+    When help was asked for, but not a verb's, print it and return None. Raises UsageError.
     """
-    from pypod.cli.flags.parser import Command, UsageError, usage
+    from pypod.cli.flags.parser import UsageError, usage
 
-    verbs, path = VERBS, "pypod"
+    if rest[0] == "help":
+        _tell_no_topic(rest[1:])
+        return None
+    verbs, path, suggested = VERBS, "pypod", ""
     if rest[0] in GROUPS:
-        summary, verbs = GROUPS[rest[0]]
-        path = f"pypod {rest.pop(0)}"
-        if not rest or rest[0] in _HELP:
-            group = load(verbs[""])[0] if "" in verbs else Command(path=path, summary=summary)
-            commands = tuple((name, row[2]) for name, row in sorted(verbs.items()) if name and " " not in name)
-            print(usage(group.replace(commands=commands)), end="", flush=True)
+        group = rest.pop(0)
+        verbs, path = GROUPS[group][1], f"pypod {group}"
+        if not rest or (rest[0] not in verbs and not {*_HELP}.isdisjoint(rest)):
+            _show_group(group)
             if not rest:
                 raise UsageError(path, f"missing command '{path} COMMAND'")
             return None
+    elif rest[0] not in verbs and not {*_HELP}.isdisjoint(rest):
+        print(usage(whole_top()), end="", flush=True)
+        return None
+    elif rest[0] not in verbs:
+        from pypod.cli.suggestions import suggestions
+
+        suggested = suggestions(rest[0], [name for name, _ in commands_of()])
     name = rest.pop(0) if rest[0] in verbs or "" not in verbs else ""
     if rest and f"{name} {rest[0]}" in verbs:
         name = f"{name} {rest.pop(0)}"
     if name not in verbs:
-        raise UsageError(path, f"unrecognized command `{path} {name}`\nTry '{path} --help' for more information")
+        raise UsageError(
+            path, f"unrecognized command `{path} {name}`\n{suggested}Try '{path} --help' for more information"
+        )
     return verbs[name], f"{path} {name}".rstrip()
 
 
@@ -211,9 +247,12 @@ def _run_as_user(function: Callable[[Parsed, str | None], int], options: Parsed,
         notes.tell_of_new(root, before)
 
 
-def _summaries() -> list[tuple[str, str]]:
-    rows = [(name, row[2]) for name, row in VERBS.items()]
-    return sorted([*rows, *((name, group[0]) for name, group in GROUPS.items())])
+def _show_group(name: str) -> None:
+    from pypod.cli.flags.parser import Command, usage
+
+    summary, verbs = GROUPS[name]
+    group = load(verbs[""])[0] if "" in verbs else Command(path=f"pypod {name}", summary=summary)
+    print(usage(group.replace(commands=tuple(commands_of(name)))), end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 from pypod import __version__
 from pypod.cli.flags.parser import TYPE_NAMES, Command, default_text
 from pypod.cli.main import whole_top
-from pypod.cli.verbs import GROUPS, VERBS, load
+from pypod.cli.verbs import GROUPS, VERBS, commands_of, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def _page_of(command: Command, path: str) -> str:
 
 def _group(name: str, verbs: Verbs) -> Command:
     found = load(verbs[""])[0] if "" in verbs else Command(path="", summary=GROUPS[name][0])
-    rows = tuple((verb, row[2]) for verb, row in sorted(verbs.items()) if verb and " " not in verb)
-    return found.replace(path=f"pypod {name}", commands=rows)
+    return found.replace(path=f"pypod {name}", commands=tuple(commands_of(name)))
 
 
 def _page(command: Command, related: list[str]) -> str:

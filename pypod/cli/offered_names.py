@@ -117,6 +117,7 @@ _LOOKS: dict[str, Callable[[Engine, str, tuple[str, ...]], list[Candidate]]] = {
     "FORMAT-DESCRIPTORS": _descriptors,
     "IMAGE": _images,
     "LIST": _lists,
+    "MANIFEST": _lists,
     "NETWORK": _networks,
     "POD": _pods,
     "SECRET": _secrets,

@@ -83,7 +83,8 @@ def values(flag: Flag, current: str, store: Store, verb: str) -> Found:
     if flag.name in _SIGNAL_FLAGS:
         from pypod.kernel.abi import SIGNALS
 
-        return starting(current.upper().removeprefix("SIG"), [(one, "") for one in SIGNALS]), NO_FILES
+        before = "SIG" if current[:3].upper() == "SIG" else ""
+        return starting(current.upper(), [(f"{before}{one}", "") for one in SIGNALS]), NO_FILES
     if flag.name == "format" and not flag.choices and flag.kind == "string":
         return _formats(current, verb)
     words = flag.choices or _FLAG_VALUES.get(flag.name, ())

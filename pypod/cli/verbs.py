@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     Verb = tuple[str, str, str]
     Verbs = dict[str, Verb]
 
-__all__ = ["CONTAINER_VERBS", "GROUPS", "VERBS", "load"]
+__all__ = ["CONTAINER_VERBS", "GROUPS", "VERBS", "commands_of", "load"]
 
 # verb, or two words for one in a group within a group: (module of pypod.cli, name of the command in it, summary). See
 # load() for the objects in that module.
@@ -60,6 +60,7 @@ IMAGE_VERBS: Verbs = {
     "push": ("images.push", "push", "Push an image to a specified destination"),
     "rm": ("images.rmi", "rmi", "Removes one or more images from local storage"),
     "save": ("images.save", "save", "Save image(s) to an archive"),
+    "scp": ("system.service", "image_scp", "securely copy images"),
     "search": ("images.search", "search", "Search registry for image"),
     "sign": ("images.trust", "image_sign", "Sign an image"),
     "tag": ("images.tag", "tag", "Add an additional name to a local image"),
@@ -208,6 +209,26 @@ GROUPS: dict[str, tuple[str, Verbs]] = {
     "system": ("Manage pypod", SYSTEM_VERBS),
     "volume": ("Manage volumes", VOLUME_VERBS),
 }
+
+# Other words for a verb of a group, which its list of commands leaves out, as podman's does.
+_OTHER_WORDS: dict[str, tuple[str, ...]] = {
+    "container": ("ls",),
+    "image": ("ls", "umount"),
+    "network": ("list", "remove"),
+    "pod": ("list", "ls"),
+    "secret": ("list",),
+    "volume": ("list", "remove", "umount"),
+}
+
+
+def commands_of(group: str = "") -> list[tuple[str, str]]:
+    """Return the commands of a group, or of the program, as (name, summary), without other words for the same."""
+    verbs, left_out = (GROUPS[group][1] if group else VERBS), _OTHER_WORDS.get(group, ())
+    rows = [(name, row[2]) for name, row in verbs.items() if name and " " not in name and name not in left_out]
+    if not group:
+        rows += [(name, found[0]) for name, found in GROUPS.items()]
+        rows.append(("help", "Help about any command"))
+    return sorted(rows)
 
 
 def load(row: Verb) -> tuple[Command, Callable[[Parsed, str | None], int]]:

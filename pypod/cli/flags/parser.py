@@ -107,6 +107,12 @@ class Parsed:
             raise KeyError(name)
         return name in self._given
 
+    def take(self, other: Parsed, command: Command, names: Sequence[str]) -> None:
+        """Become the parsed line of ``command``, with those of ``names`` that are given in ``other``."""
+        self.command = command
+        self._flags = {flag.name: flag for flag in command.flags}
+        self._given.update({name: other._given[name] for name in names if name in other._given})
+
     def set(self, flag: Flag, text: str) -> None:
         """Set ``flag`` to the value ``text``; the first use of a list flag replaces its default. Raises ValueError."""
         value = CONVERTERS[flag.kind](text)

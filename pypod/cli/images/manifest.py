@@ -46,20 +46,19 @@ MANIFEST_ADD = Command(
     path="pypod manifest add",
     summary="Add images to a manifest list or image index",
     description="Adds an image from local storage, a registry or a file (oci-archive:FILE) to a manifest list.",
-    synopsis="[options] LIST IMAGE",
+    synopsis="[options] LIST IMAGE [IMAGE...]",
     flags=(_ALL, *_ENTRY_FLAGS, INSECURE, *ACCESS_FLAGS),
     examples=(
         "pypod manifest add mylist:v1.11 image:v1.11-amd64",
         "pypod manifest add --arch arm64 --variant v8 mylist:v1.11 docker://quay.io/me/image:v1.11-arm64",
     ),
     min_args=2,
-    max_args=2,
 )
 MANIFEST_ANNOTATE = Command(
     path="pypod manifest annotate",
     summary="Add or update information about an entry in a manifest list or image index",
     description="Adds or updates information about an image in a manifest list.",
-    synopsis="[options] LIST DIGEST",
+    synopsis="[options] LIST IMAGE",
     flags=_ENTRY_FLAGS,
     examples=("pypod manifest annotate --annotation left=right mylist:v1.11 sha256:15352d97...",),
     min_args=2,
@@ -69,7 +68,7 @@ MANIFEST_REMOVE = Command(
     path="pypod manifest remove",
     summary="Remove an entry from a manifest list or image index",
     description="Removes an image, given by its digest, from a manifest list.",
-    synopsis="LIST DIGEST",
+    synopsis="LIST IMAGE",
     examples=("pypod manifest remove mylist:v1.11 sha256:15352d97...",),
     min_args=2,
     max_args=2,
@@ -91,11 +90,12 @@ def run_manifest_add(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod manifest add``."""
     from pypod.api.engine import Engine
 
-    name, member = options.positionals
+    name, *members = options.positionals
     said = _said(options)
     with Engine(root) as engine:
         found = engine.manifests.get(name)
-        found.add(member, all=options["all"], access=reach(options), **said)
+        for member in members:
+            found.add(member, all=options["all"], access=reach(options), **said)
         print(found.id)
     return 0
 

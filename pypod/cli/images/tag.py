@@ -20,7 +20,7 @@ UNTAG = Command(
     path="pypod untag",
     summary="Remove a name from a local image",
     description="Removes one or more names from a locally-stored image; all of them if no name is given.",
-    synopsis="IMAGE [NAME...]",
+    synopsis="IMAGE [IMAGE...]",
     examples=("pypod untag 0e3bbc2", "pypod untag httpd myregistryhost:5000/fedora/httpd:v2"),
     min_args=1,
 )

@@ -31,7 +31,7 @@ INSPECT = Command(
     path="pypod inspect",
     summary="Display the configuration of object denoted by ID",
     description="Displays the low-level information on an object identified by name or ID.",
-    synopsis="[options] {CONTAINER|IMAGE|NETWORK|POD|VOLUME} [...]",
+    synopsis="[options] {CONTAINER|IMAGE|POD|NETWORK|VOLUME} [...]",
     flags=(
         FORMAT,
         LATEST,

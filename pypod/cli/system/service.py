@@ -1,4 +1,4 @@
-"""system service, connection and renumber: what podman has for its service and its locks."""
+"""image scp, system service, connection and renumber: what podman has for other machines, its service and its locks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
 
 _HINT = "run pypod where its containers are, or use the library in a Python program"
+IMAGE_SCP = Command(
+    path="pypod image scp",
+    summary="securely copy images",
+    description="Not available: pypod does not log in to other machines. Images travel as archives.",
+    synopsis="[options] IMAGE [HOST::]",
+    flags=(Flag(name="quiet", short="q", kind="bool", help="Suppress the output"),),
+    examples=("pypod save alpine | ssh HOST pypod load",),
+    min_args=1,
+    max_args=2,
+)
 SYSTEM_SERVICE = Command(
     path="pypod system service",
     summary="Run API service",
@@ -41,6 +51,13 @@ SYSTEM_RENUMBER = Command(
     examples=("pypod system renumber",),
     max_args=0,
 )
+
+
+def run_image_scp(options: Parsed, _root: str | None) -> int:
+    """Carry out ``pypod image scp``. Raises Unsupported."""
+    name = options.positionals[0].rpartition("::")[2] or "IMAGE"
+    hint = f"pypod save {name} | ssh HOST pypod load"
+    raise Unsupported("image scp", "pypod does not copy images to or from other machines", hint=hint)
 
 
 def run_system_service(_options: Parsed, _root: str | None) -> int:
