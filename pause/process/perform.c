@@ -71,6 +71,7 @@ static void perform_one(struct process *process, const struct record *record)
 	case OP_secret: place_secret(process, record); break;
 	case OP_bind:
 	case OP_bind_with_content: bind_tree(process, record); break;
+	case OP_host_mount: mount_on_host(process, record); break;
 	case OP_mount: mount_new(process, record); break;
 	case OP_mount_with_content: mount_with_content(process, record); break;
 	case OP_directory: make_directory(process, record); break;

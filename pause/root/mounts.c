@@ -218,6 +218,24 @@ void bind_tree(struct process *process, const struct record *record)
 	*slot = -1;
 }
 
+/* The root of a --read-only container is writable for the host. */
+void mount_on_host(struct process *process, const struct record *record)
+{
+	struct attributes writable = { .clear = ATTR_RDONLY };
+	int *slot = &process->slots[number(record, 0) % process->plan->count];
+	int target = open(text(record, 1), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (target < 0)
+		fail(process, "open");
+	if (syscall(SYS_mount_setattr, *slot, "", EMPTY_PATH, &writable, sizeof writable) < 0)
+		fail(process, "mount_setattr");
+	if (syscall(SYS_move_mount, *slot, "", target, "", MOVE_BOTH_EMPTY) < 0)
+		fail(process, "move_mount");
+	close(target);
+	close(*slot);
+	*slot = -1;
+}
+
 void bind_file(struct process *process, const char *source, const char *path)
 {
 	int mount = open_tree_at(AT_FDCWD, source, 0);

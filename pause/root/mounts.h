@@ -18,6 +18,8 @@ void take_file(struct process *process, const struct record *record);
 void bind_tree(struct process *process, const struct record *record);
 void mount_new(struct process *process, const struct record *record);
 void mount_with_content(struct process *process, const struct record *record);
+/* Mount what a slot has on a path of the host. */
+void mount_on_host(struct process *process, const struct record *record);
 /* Bind a file of the host over a file of the new root. */
 void bind_file(struct process *process, const char *source, const char *path);
 

@@ -252,6 +252,40 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
 
         pausing.unpause(self._engine, self.record())
 
+    def mount(self) -> str:
+        """Mount its root file system on the host and return the path, running or not, until ``unmount``.
+
+        What is mounted inside, volumes among them, is not part of it. If it is mounted already, the path is the same.
+        Raises PermissionDenied for a user outside of ``pypod unshare``.
+
+        >>> container.mount()                                           # doctest: +SKIP
+        '/var/lib/pypod/containers/.../merged'
+        """
+        from pypod.engine.containers.mounting import mount
+
+        with Boundary(f"mount container {self._name}"):
+            path, is_new = mount(self._engine, self.record().id)
+        if is_new:
+            announce.container(self._engine, announce.MOUNT, self.record())
+        return path
+
+    @property
+    def mount_point(self) -> str:
+        """The path where ``mount`` has mounted its root; empty when it is not mounted."""
+        from pypod.engine.storage.mount_points import mounted_roots
+
+        return mounted_roots(self._engine, [self.id]).get(self.id, "")
+
+    def unmount(self) -> bool:
+        """Undo ``mount``; return whether it was mounted. The container itself keeps running with its root."""
+        from pypod.engine.containers.mounting import unmount
+
+        with Boundary(f"unmount container {self._name}"):
+            was_mounted = unmount(self._engine, self.record().id)
+        if was_mounted:
+            announce.container(self._engine, announce.UNMOUNT, self.record())
+        return was_mounted
+
     def rename(self, name: str) -> None:
         """Rename it, running or not; on networks with DNS, a running container is found by the new name at once.
 

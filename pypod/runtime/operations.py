@@ -260,6 +260,7 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         "bpf(2)",
     ),
     "timeout": (90, "n", "SECONDS", "kill it after {SECONDS} s", "poll(2)"),
+    "host_mount": (92, "ns", "SLOT PATH", "mount number {SLOT}, writable, on {PATH} of the host", "move_mount(2)"),
     "open_subtree": (
         97,
         "nssn",

@@ -85,6 +85,35 @@ SCRIPTS: dict[str, str] = {
         rm it
         rm -f it
     """,
+    "mounted roots": """
+        create --name it --network none IMAGE sleep 1000
+        mount
+        mount --format json
+        ! mount it
+        ! mount -l
+        mount -a it
+        mount it nosuch
+        mount --format x
+        ! mount --format x it
+        ! mount --no-trunc
+        - start it
+        umount it
+        umount it
+        container umount -f it
+        mount
+        ! container mount it
+        umount -l it
+        umount it nosuch
+        umount
+        umount -al
+        umount nosuch
+        - rm -f -t 0 it
+        mount
+        mount -l
+        umount -l
+        mount -a
+        umount -a
+    """,
     "dependents": """
         create --name one --network none IMAGE true
         create --name two --network container:one IMAGE true

@@ -49,7 +49,7 @@ def latest(engine: Engine) -> Container:
     """Return the container that --latest selects. Raises NoSuchContainer."""
     found = engine.containers.list(all=True)
     if not found:
-        raise NoSuchContainer("--latest")
+        raise _none(NoSuchContainer("--latest"))
     return found[-1]
 
 
@@ -57,8 +57,13 @@ def latest_pod(engine: Engine) -> Pod:
     """Return the pod that --latest selects. Raises NoSuchPod."""
     found = engine.pods.list()
     if not found:
-        raise NoSuchPod("--latest")
+        raise _none(NoSuchPod("--latest"))
     return found[-1]
+
+
+def _none(error: NotFound) -> NotFound:
+    error.message = f"no such {error.kind}"
+    return error
 
 
 def as_given(options: Parsed, found: Sequence[Container]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.layout import Layout
 from pypod.engine.core.locks import Lock
 from pypod.engine.lifecycle import stopping
-from pypod.engine.storage import trash
+from pypod.engine.storage import mount_points, trash
 from pypod.errors import PypodError
 from pypod.model.ids import is_id
 from pypod.store import records
@@ -103,6 +103,7 @@ def repair(context: Context) -> list[str]:
     done += volume_files.restore(context)
     for path in _orphans(context):
         with Lock(path) as lock, lock:  # its removal may be under way
+            mount_points.detach_root(path)
             trash.discard(context, [path])
         done.append(f"removed {path}")
     done += [

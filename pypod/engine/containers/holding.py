@@ -37,16 +37,19 @@ _NAME = "pypod-hold"
 
 
 class Held:
-    """The process that holds a container's root. The caller has the container's lock. Raises what a start raises."""
+    """The process that holds a container's root, with its ``binds``. The caller has the container's lock.
 
-    def __init__(self, context: Context, record: ContainerRecord) -> None:
+    Raises what a start raises.
+    """
+
+    def __init__(self, context: Context, record: ContainerRecord, *, binds: bool = True) -> None:
         program = Program(name=LAUNCHER)
         effects.perform(program.preparations(context))
         self._undoing = Undoing()
         reads, end = map(move_up, os.pipe2(os.O_CLOEXEC))
         try:
             with program.start(context, (reads, -1, -1)) as launching:
-                launched = launching.run(_plan(context, record, self._undoing))
+                launched = launching.run(_plan(context, record, self._undoing, binds=binds))
         except BaseException:
             os.close(end)
             self._undoing.__exit__()
@@ -61,7 +64,7 @@ class Held:
         self._undoing.__exit__()
 
 
-def _plan(context: Context, record: ContainerRecord, undoing: Undoing) -> Plan:
+def _plan(context: Context, record: ContainerRecord, undoing: Undoing, *, binds: bool) -> Plan:
     """Prepare the storage of a container for a mount of its root, and return the plan that mounts it."""
     spec, directory = context.container_spec(record), context.layout.container(record.id)
     driver = overlay.driver_of(context, spec, directory, asking=True)
@@ -70,7 +73,7 @@ def _plan(context: Context, record: ContainerRecord, undoing: Undoing) -> Plan:
     status = overlay.root_status(context.layout, spec)
     effects.perform(mapped_layers.preparations(context, mapped, maps))
     effects.perform(overlay.preparations(context, driver, mapped, directory, status, maps))
-    sourced, taken = _sourced(context, spec, undoing)
+    sourced, taken = _sourced(context, spec if binds else spec.replace(mounts=()), undoing)
     root, ids = overlay.container_root(context, driver, mapped, directory), id_maps.root_of(maps)
     around = Surroundings(
         root=root,

@@ -7,7 +7,6 @@ program would have to run as long as the mount is used, in a mount namespace tha
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from pypod.engine.core.locks import SHARED, Lock
 from pypod.engine.storage.layers import escaped
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
     from pypod.engine.core.layout import Layout
     from pypod.engine.images.stored import StoredImage
 
-# include/uapi/linux/mount.h, and umount(2)
+# include/uapi/linux/mount.h
 _FLAGS = 1 | 2 | 4  # MS_RDONLY, MS_NOSUID, MS_NODEV
-_DETACH, _NOFOLLOW = 2, 8
 _OPTIONS_BYTES_LIMIT = 4095  # mount(2) copies a page of options, with the zero byte at its end
 
 
@@ -99,22 +97,15 @@ def _options(layers: str, fd: int, directories: tuple[str, ...], empty: str) -> 
 
 
 def unmount(context: Context, identifier: str) -> bool:
-    """Unmount an image; return whether it was mounted. Files open in it stay readable.
-
-    A mount in another mount namespace is detached when its mount point is removed (vfs_rmdir in fs/namei.c).
-    """
+    """Unmount an image; return whether it was mounted. Files open in it stay readable."""
+    from pypod.engine.storage.mount_points import detach
     from pypod.engine.storage.trash import discard
-    from pypod.kernel import syscalls
 
     path = f"{context.layout.image_mounts}/{identifier}"
     was_mounted = _is_there(path)
-    if os.path.ismount(path):
-        syscalls.umount2(path, _DETACH | _NOFOLLOW)
-    elif was_mounted:
+    if was_mounted and not os.path.ismount(path):
         discard(context, [path])
-    with suppress(FileNotFoundError):
-        os.rmdir(path)
-    return was_mounted
+    return detach(path) or was_mounted
 
 
 def mounted(context: Context) -> dict[str, str]:

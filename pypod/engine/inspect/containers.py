@@ -10,6 +10,7 @@ from pypod.engine.inspect.annotations import annotations_of
 from pypod.engine.inspect.networks import bindings, network_settings
 from pypod.engine.lifecycle import exec_ids
 from pypod.engine.storage import drivers, layers
+from pypod.engine.storage.mount_points import mounted_roots
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
 from pypod.model.ids import INFRA_IMAGE
 from pypod.model.moment import Timestamp
@@ -185,6 +186,8 @@ def _layers(context: Context, spec: ContainerSpec, directory: str) -> dict[str, 
     if os.path.isdir(layers.copy_in(directory)) or (spec.overlay and name == drivers.VFS):
         return {"Name": drivers.VFS, "Data": {}}
     data = {"LowerDir": ":".join(layers.roots(context.layout, spec))}
+    if path := mounted_roots(context, [os.path.basename(directory)]):
+        data |= {"MergedDir": path[os.path.basename(directory)]}
     data |= {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}
     return {"Name": name, "Data": data if spec.overlay else {}}
 

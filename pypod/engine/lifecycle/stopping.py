@@ -11,6 +11,7 @@ from pypod.engine.core.locks import AT_ONCE, Lock
 from pypod.engine.lifecycle import patience, pausing
 from pypod.engine.networks import attachments, member_names
 from pypod.engine.resources import groups
+from pypod.engine.storage import mount_points
 from pypod.engine.storage.trash import discard
 from pypod.errors import DeadlineExceeded, StoreError, Unsupported, WrongState
 from pypod.kernel import pidfd
@@ -287,6 +288,8 @@ def forget(
 
     ``volumes`` are removed with them: they are anonymous, and no container that stays uses them.
     """
+    for directory in (directories := tuple(directories)):
+        mount_points.detach_root(directory)
     directories = (*directories, *map(context.layout.volume, volumes))
     if volumes:
         from pypod.engine.storage import volume_files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.storage import drivers, layers
+from pypod.engine.storage import drivers, layers, mount_points
 from pypod.engine.storage.mounting import PROGRAM_DIRECTORY, mounted, overlay_options, served
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.proc import read_bytes
@@ -77,7 +77,14 @@ def _has_mounts_in(directory: str) -> bool:
 
 def container_root(context: Context, driver: Driver | None, spec: ContainerSpec, directory: str) -> Root:
     """Return how the root of a container is made, with what it wrote on top."""
+    if driver is not None and is_mounted(driver, directory):
+        return Root(first=bound(mount_points.of_container(directory), context.layout.merged))
     return _of(context, driver, spec, directory, f"{directory}/") if driver else Root()
+
+
+def is_mounted(driver: Driver, directory: str) -> bool:
+    """Return whether the kernel's overlay of a container is mounted on the host already."""
+    return driver.is_kernel and os.path.ismount(mount_points.of_container(directory))
 
 
 def read_only_root(context: Context, driver: Driver | None, spec: ContainerSpec, directory: str) -> Root:
@@ -98,7 +105,7 @@ def preparations(
     """Return what must exist before the root of a container is made; ``root`` has the owner of its directories."""
     from pypod.engine.core import effects
 
-    if driver is None:
+    if driver is None or is_mounted(driver, directory):
         return []
     if driver.program and maps is not None and not context.rootless:
         hint = f"unset ${drivers.OPTIONS_VARIABLE}: the kernel's overlay can"

@@ -16,8 +16,8 @@ from pypod.engine.core.effects import Effect
 from pypod.engine.core.locks import Lock
 from pypod.engine.session import inside, session
 from pypod.engine.storage import volume_files, volume_options
+from pypod.engine.storage.mount_points import as_shown, points
 from pypod.errors import SystemFailure, Unsupported
-from pypod.kernel.proc import read_text
 from pypod.kernel.programs import installed
 from pypod.store import volumes
 
@@ -52,16 +52,14 @@ def _in_session(context: Context) -> bool:
 
 
 def _is_mounted(context: Context, path: str) -> bool:
-    """Return whether a file system is mounted on a path; os.path.ismount does not see binds of the same device."""
+    """Return whether a file system is mounted on a path."""
     process = "self"
     if _in_session(context):
         own = session.of(context)
         if own is None or own.holder is None:
             return False
         process = str(own.holder.pid)
-    points = [line.split(" ")[4] for line in read_text(f"/proc/{process}/mountinfo").splitlines()]
-    real = f"{os.path.realpath(os.path.dirname(path))}/{os.path.basename(path)}"
-    return real.replace("\\", r"\134").replace(" ", r"\040").replace("\n", r"\012") in points
+    return as_shown(path) in points(process)
 
 
 def _run(context: Context, *words: str) -> subprocess.CompletedProcess[bytes]:

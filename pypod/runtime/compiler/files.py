@@ -55,6 +55,8 @@ def root(config: dict[str, Any], around: Surroundings) -> list[Op]:
         from pypod.runtime import trees
 
         ops += trees.opening(around.trees, first_tree(config, around))
+    if around.root.first:
+        return ops
     return [*ops, *(around.root.mounting or bound(config["root"]["path"], around.target))]
 
 

@@ -72,6 +72,7 @@ def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> lis
         *_names(kinds, config),
         Op("keyring", around.keyring),
         propagation(config),
+        *around.root.first,
         *root(config, around),
         *around.root.serving,
         *given(config, around, _NO_MAPS),
@@ -97,6 +98,7 @@ def _with_user_namespace(kinds: set[str], config: dict[str, Any], around: Surrou
         *after,
         Op("unshare", CLONE_NEWNS),
         Op("propagation", MS_REC | MS_SLAVE),
+        *around.root.first,
         *[Op("map_tree", path, *around.maps) for path in around.mapped],
         # overlayfs creates its work directory with the ids of the mounter: they must be mapped
         *([Op("own_ids", *around.ids_outside, alone)] if around.mapped else []),
@@ -203,6 +205,16 @@ def infra_ops(
     return [*ops, Op("pivot"), Op("read_only_root"), *nothing, Op("execute_file", *pause)]
 
 
+def host_mount_ops(pid: int, start_time: int, path: str, end: tuple[str, ...]) -> list[Op]:
+    """Return the operations that mount the root of a process on a path of the host; ``end`` is a program that exits."""
+    return [
+        Op("clone", 0, ""),
+        Op("capture", 0, pid, start_time, "/", 0),
+        Op("host_mount", 0, path),
+        Op("execute_file", *end),
+    ]
+
+
 def holding_ops(path: str, mounts: list[dict[str, Any]], around: Surroundings, hold: tuple[str, ...]) -> list[Op]:
     """Return the operations for a process that holds a container's root and binds while the container does not run.
 
@@ -212,6 +224,7 @@ def holding_ops(path: str, mounts: list[dict[str, Any]], around: Surroundings, h
     return [
         Op("clone", CLONE_NEWNS, ""),
         Op("propagation", MS_REC | MS_SLAVE),
+        *around.root.first,
         *[Op("map_tree", path, *around.maps) for path in around.mapped],
         *([Op("own_ids", *around.ids_outside, 1)] if around.mapped else []),
         *root(config, around),

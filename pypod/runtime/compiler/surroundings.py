@@ -33,10 +33,12 @@ class Join(Value):
 class Root(Value):
     """The creation of a root file system: ``mounting`` operations, and ``serving`` ones once it is in place.
 
-    ``settings`` are operations for the supervisor. If all are empty, the OCI configuration names a directory.
+    ``settings`` are operations for the supervisor. ``first`` replaces ``mounting`` for a mount that exists already:
+    it is taken before a mount that maps owners covers it. If all are empty, the OCI configuration names a directory.
     """
 
     settings: tuple[Op, ...] = ()
+    first: tuple[Op, ...] = ()
     mounting: tuple[Op, ...] = ()
     serving: tuple[Op, ...] = ()
 

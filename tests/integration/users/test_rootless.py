@@ -268,6 +268,21 @@ class TestFiles:
             with_image.ok("unshare", *pypod, "image", "unmount", IMAGE)
         assert not Path(path).exists()
 
+    def test_a_container_mounted_under_unshare(self, with_image: User) -> None:
+        pypod = (with_image.python, "-m", "pypod")
+        with_image.ok("create", "--name", "shown", "--network", "none", IMAGE, "sleep", "1000")
+        try:
+            path = with_image.ok("unshare", *pypod, "mount", "shown").strip()
+            assert with_image.ok("unshare", "stat", "-c", "%u %g", f"{path}/srv/data") == "1001 1002\n"
+            with_image.ok("unshare", "touch", f"{path}/made")
+            with_image.ok("start", "shown")
+            assert with_image.ok("exec", "shown", "ls", "/made") == "/made\n"
+            refused = with_image.pypod("mount", "shown")
+            assert (refused.returncode, "must execute `pypod unshare` first" in refused.stderr) == (125, True)
+        finally:
+            with_image.ok("rm", "-f", "-t", "0", "shown")
+        assert not Path(path).exists()
+
     def test_rmi_takes_it_along(self, user: User, archive: Path) -> None:
         pypod = (user.python, "-m", "pypod")
         user.ok("pull", "-q", f"oci-archive:{archive}")
