@@ -74,7 +74,7 @@ def _plan(context: Context, record: ContainerRecord, undoing: Undoing, *, binds:
     effects.perform(mapped_layers.preparations(context, mapped, maps))
     effects.perform(overlay.preparations(context, driver, mapped, directory, status, maps))
     sourced, taken = _sourced(context, spec if binds else spec.replace(mounts=()), undoing)
-    root, ids = overlay.container_root(context, driver, mapped, directory), id_maps.root_of(maps)
+    root, ids = overlay.container_root(context, driver, mapped, directory, maps), id_maps.root_of(maps)
     around = Surroundings(
         root=root,
         target=context.layout.merged,

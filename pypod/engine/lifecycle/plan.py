@@ -39,7 +39,7 @@ TTY_GROUP = 5  # the gid of tty on every distribution
 def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
     """Return the plan of the monitor and of the container's first process, with these attachments."""
     context, record, spec = start.context, start.record, start.spec
-    root = overlay.container_root(context, start.driver, start.mapped, start.directory)
+    root = overlay.container_root(context, start.driver, start.mapped, start.directory, start.maps)
     tracked = context.cgroups_of(record).tracking_directory(record.cgroup)
     settings = [
         *session.ops(context, start.session),

@@ -73,6 +73,33 @@ def preparations(context: Context, mapped: ContainerSpec, maps: Maps | None) -> 
     return [_making(context, name, maps) for name in missing] if maps else []
 
 
+def mount_points(context: Context, directory: str, maps: Maps | None) -> str:
+    """Return the lowest layer of a container: ours, or a copy in its directory that root of the container owns.
+
+    Root of a container that lacks the id of its session's root could create nothing in ours, such as /run/secrets.
+    """
+    own = session.of(context) if maps is not None else None
+    return context.layout.mount_points if own is None or own.has_one_id else f"{directory}/mount-points"
+
+
+def making_mount_points(context: Context, directory: str, maps: Maps | None) -> list[Effect]:
+    """Return what makes the copy of the mount points, if there is to be one."""
+    source, target = context.layout.mount_points, mount_points(context, directory, maps)
+    if target == source or maps is None or os.path.isdir(target):
+        return []
+
+    def make() -> None:
+        from pypod.engine.session import inside
+        from pypod.engine.storage.trash import discard
+
+        incoming = f"{target}.incoming"
+        discard(context, [incoming])  # left by a process that was killed
+        _copied(context, source, incoming, maps)
+        inside.move(context, incoming, target)
+
+    return [Effect(f"copy {source} to {target} with the owners that the user namespace has", "chown(2)", make)]
+
+
 def _making(context: Context, name: str, maps: Maps) -> Effect:
     source = f"{context.layout.image_layers}/{owner_of(name)}"
 
@@ -86,13 +113,19 @@ def _making(context: Context, name: str, maps: Maps) -> Effect:
             from pypod.engine.storage.trash import discard
 
             discard(context, [tree])
-            if inside.is_needed(context):
-                inside.call(context, _copy, source, tree, maps)
-            else:
-                _copy(context, source, tree, maps)
+            _copied(context, source, tree, maps)
             inside.move(context, tree, target)
 
     return Effect(f"copy layer {source} with the owners that the user namespace has", "chown(2)", make)
+
+
+def _copied(context: Context, source: str, target: str, maps: Maps) -> None:
+    from pypod.engine.session import inside
+
+    if inside.is_needed(context):
+        inside.call(context, _copy, source, target, maps)
+    else:
+        _copy(context, source, target, maps)
 
 
 def _copy(context: Context, source: str, target: str, maps: Maps) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.storage import drivers, layers, mount_points
+from pypod.engine.storage import drivers, layers, mapped_layers, mount_points
 from pypod.engine.storage.mounting import PROGRAM_DIRECTORY, mounted, overlay_options, served
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.proc import read_bytes
@@ -75,11 +75,14 @@ def _has_mounts_in(directory: str) -> bool:
     return any(point.startswith(path) and point != b"/" for point in points)
 
 
-def container_root(context: Context, driver: Driver | None, spec: ContainerSpec, directory: str) -> Root:
+def container_root(
+    context: Context, driver: Driver | None, spec: ContainerSpec, directory: str, maps: Maps | None
+) -> Root:
     """Return how the root of a container is made, with what it wrote on top."""
     if driver is not None and is_mounted(driver, directory):
         return Root(first=bound(mount_points.of_container(directory), context.layout.merged))
-    return _of(context, driver, spec, directory, f"{directory}/") if driver else Root()
+    points = mapped_layers.mount_points(context, directory, maps)
+    return _of(context, driver, spec, directory, f"{directory}/", points) if driver else Root()
 
 
 def is_mounted(driver: Driver, directory: str) -> bool:
@@ -89,7 +92,7 @@ def is_mounted(driver: Driver, directory: str) -> bool:
 
 def read_only_root(context: Context, driver: Driver | None, spec: ContainerSpec, directory: str) -> Root:
     """Return the same for a root that will not be written to."""
-    return _of(context, driver, spec, directory, "") if driver else Root()
+    return _of(context, driver, spec, directory, "", context.layout.mount_points) if driver else Root()
 
 
 def preparations(
@@ -110,9 +113,9 @@ def preparations(
     if driver.program and maps is not None and not context.rootless:
         hint = f"unset ${drivers.OPTIONS_VARIABLE}: the kernel's overlay can"
         raise Unsupported("--userns", "a mount program cannot map owners for a user namespace of root", hint=hint)
+    made = mapped_layers.making_mount_points(context, directory, maps)
     if driver.copies:
-        return _copying(context, spec, directory, root, maps)
-    made = []
+        return [*made, *_copying(context, spec, directory, root, maps)]
     if not read_only:
         upper = f"{directory}/upper"
         if not os.path.isdir(upper):
@@ -131,28 +134,28 @@ def _copying(
         raise Unsupported("--rootfs", f"a copy of {spec.rootfs} would contain the storage itself", hint=hint)
     # a container that ran under another driver before keeps what it wrote
     upper = [one for one in (f"{directory}/upper",) if os.path.isdir(one)]
-    stack = [*upper, *_lowers(context.layout, spec)]
+    stack = [*upper, *_lowers(context.layout, spec, mapped_layers.mount_points(context, directory, maps))]
     return [layers.copying(context, stack, directory, root, maps, of_image=bool(spec.image))]
 
 
-def _of(context: Context, driver: Driver, spec: ContainerSpec, directory: str, own: str) -> Root:
+def _of(context: Context, driver: Driver, spec: ContainerSpec, directory: str, own: str, points: str) -> Root:
     target = context.layout.merged
     if driver.copies:
         return Root(mounting=bound(layers.copy_in(directory), target))
-    lowers = _lowers(context.layout, spec)
+    lowers = _lowers(context.layout, spec, points)
     if driver.program:
         return served(context, driver.program, lowers, directory, own)
     options, base = overlay_options(context, lowers, own), ""
     if len(options) >= _OPTIONS_BYTES_LIMIT and spec.image:
         base = context.layout.image_layers
-        names = [*spec.layers, context.layout.mount_points]
+        names = [*spec.layers, points]
         options = overlay_options(context, names, own)
     return mounted(context, options, base)
 
 
-def _lowers(layout: Layout, spec: ContainerSpec) -> list[str]:
+def _lowers(layout: Layout, spec: ContainerSpec, points: str) -> list[str]:
     # No layer may lie inside another (ELOOP, ovl_check_layer in fs/overlayfs/super.c), as ours do in the host's /.
     lowers = layers.roots(layout, spec)
     if spec.image or not layout.is_inside(root_status(layout, spec)):
-        return list(dict.fromkeys((*lowers, layout.mount_points)))
+        return list(dict.fromkeys((*lowers, points)))
     return lowers

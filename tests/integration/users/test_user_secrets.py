@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import tarfile
 from collections.abc import Iterator
 
 import pytest
@@ -35,6 +36,23 @@ def test_in_a_user_namespace_of_its_own(user: User) -> None:
     uses = ["--secret=s1,mode=0400", "--secret=s1,type=env,target=WORD"]
     out = user.ok("run", "--rm", "--userns=keep-id:uid=0,gid=0", *uses, "--rootfs", ROOTFS, "/bin/sh", "-c", READ)
     assert out == "swordfish\n0 0 400\nswordfish\n"
+
+
+@pytest.mark.usefixtures("secret")
+@pytest.mark.parametrize("ids", [["--userns=auto"], ["--uidmap=0:1:1000", "--gidmap=0:1:1000"]])
+def test_in_an_image_without_a_place_for_them(user: User, busybox: str, ids: list[str]) -> None:
+    """Root of these containers is not root of the session, which owns what the root file system is completed with."""
+    archive = user.home / "bare.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(f"{busybox}/bin", "bin")
+    archive.chmod(0o644)
+    user.ok("import", "--quiet", archive, "localhost/bare")
+    try:
+        words = ["--secret=s1", "--secret=s1,target=/a/b", "--volume=/usr:/run/more:ro", "localhost/bare"]
+        script = "cat /run/secrets/s1 /a/b && stat -c ' %u %g %a' /run /etc && touch /run/made"
+        assert user.ok("run", "--rm", *ids, *words, "/bin/sh", "-c", script) == "swordfishswordfish 0 0 755\n 0 0 755\n"
+    finally:
+        user.ok("rmi", "localhost/bare")
 
 
 def test_the_users_own_configuration(user: User) -> None:
