@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pypod.store.database import Database
 
 SECRET = "secret"  # noqa: S105
+_KEPT, _ADDED = 57, 6  # letters of a name and of an id, to make a name that is free
 
 
 def add(connection: Connection, spec: SecretSpec) -> None:
@@ -23,6 +24,15 @@ def add(connection: Connection, spec: SecretSpec) -> None:
     if holder:
         raise AlreadyExists(SECRET, spec.name, SECRET, holder[0])
     connection.execute("INSERT INTO secrets VALUES (?,?,?)", (spec.id, spec.name, to_json(spec)))
+
+
+def restore(connection: Connection, spec: SecretSpec) -> str:
+    """Insert a secret whose row was lost, renamed if its name is taken; return the name."""
+    taken = connection.execute("SELECT 1 FROM secrets WHERE name = ?", (spec.name,)).fetchone()
+    if taken:
+        spec = spec.replace(name=f"{spec.name[:_KEPT]}_{spec.id[:_ADDED]}")
+    add(connection, spec)
+    return spec.name
 
 
 def remove(connection: Connection, identifier: str) -> bool:
@@ -50,15 +60,16 @@ def find(database: Database, ref: str) -> SecretSpec:
         raise NoSuchSecret(ref)
     if len(rows) > 1:
         raise AmbiguousName(SECRET, ref, tuple(row[0] for row in rows))
-    return _spec(*rows[0])
+    return parsed(*rows[0])
 
 
 def all_secrets(database: Database) -> list[SecretSpec]:
     """Return every secret, by name."""
-    return [_spec(*row) for row in database.read("SELECT id, spec FROM secrets ORDER BY name")]
+    return [parsed(*row) for row in database.read("SELECT id, spec FROM secrets ORDER BY name")]
 
 
-def _spec(identifier: str, text: str) -> SecretSpec:
+def parsed(identifier: str, text: str) -> SecretSpec:
+    """Return a secret from the ``to_json`` output of its specification. Raises StoreError when it is damaged."""
     return parse_value(SecretSpec, identifier, text, {})
 
 

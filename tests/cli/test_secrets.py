@@ -70,7 +70,7 @@ class TestCommands:
         assert storage.ok("secret", "create", "--ignore", "s1", file) == first
         other = storage.ok("secret", "create", "--replace", "s1", "-", stdin=b"new")
         assert other != first
-        assert os.listdir(f"{engine.layout.root}/secrets") == [other.strip()]
+        assert {name[:25] for name in os.listdir(f"{engine.layout.root}/secrets")} == {other.strip()}
         (found,) = json.loads(storage.ok("secret", "inspect", "s1"))
         assert found["CreatedAt"] < found["UpdatedAt"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -391,3 +392,34 @@ def test_what_is_no_file_is_refused(world: World, replace: Callable[[Path], None
     repair(world.engine)
     assert [one.record() for one in world.everyone] == world.records
     wait_until(lambda: not trash.contents(world.engine))
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied", "older"])
+def test_secrets_that_no_container_uses_come_back(world: World, busybox: str, how: str) -> None:
+    world.pypod.ok("secret", "create", "--label=a=b", "s1", "-", stdin=b"swordfish")
+    world.pypod.ok("secret", "create", "s2", "-", stdin=b"marlin")
+    world.pypod.ok("secret", "rm", "s2")
+    before = world.pypod.ok("secret", "inspect", "s1")
+    world.lose(how)
+    assert "secret s1 has no record\n" in world.pypod("system", "check").stdout
+    if how == "older":
+        world.pypod.ok("secret", "create", "s1", "-", stdin=b"taken")
+    else:
+        assert "1 secrets are here" in world.pypod("secret", "ls").stderr
+    said = world.pypod.ok("system", "check", "--repair")
+    name = "s1" if how != "older" else f"s1_{json.loads(before)[0]['ID'][:6]}"
+    assert "brought back the record of secret s1" in said
+    assert world.pypod.ok("secret", "inspect", name) == before.replace('"s1"', f'"{name}"')
+    assert world.pypod.ok("run", "--rm", f"--secret={name}", "--rootfs", busybox, "cat", f"/run/secrets/{name}") == (
+        "swordfish"
+    )
+    assert "nothing to repair" in world.pypod.ok("system", "check", "--repair")
+
+
+def test_a_secret_whose_copy_is_damaged_keeps_its_content(world: World) -> None:
+    identifier = world.pypod.ok("secret", "create", "s1", "-", stdin=b"swordfish").strip()
+    Path(world.engine.layout.secrets, f"{identifier}.json").write_bytes(b"{")
+    world.lose("deleted")
+    world.pypod.ok("system", "check", "--repair")
+    shown = world.pypod.ok("secret", "inspect", "--showsecret", "--format={{.Spec.Name}} {{.SecretData}}", identifier)
+    assert shown == f"secret_{identifier[:12]} swordfish\n"

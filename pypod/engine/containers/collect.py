@@ -95,10 +95,10 @@ def repair(context: Context) -> list[str]:
     """Restore records that the store has lost, remove whatever a crash left; return messages about what was done."""
     from pypod.engine.images.removal import sweep
     from pypod.engine.networks import name_service, network_repair
-    from pypod.engine.storage import secrets, volume_files
+    from pypod.engine.storage import secret_files, volume_files
 
     left_there = trash.left_behind(context)  # before we move anything there ourselves
-    done = recovery.bring_back(context)
+    done = [*recovery.bring_back(context), *secret_files.restore(context)]
     collect(context)
     done += volume_files.restore(context)
     for path in _orphans(context):
@@ -106,9 +106,8 @@ def repair(context: Context) -> list[str]:
             mount_points.detach_root(path)
             trash.discard(context, [path])
         done.append(f"removed {path}")
-    done += [
-        f"removed {path}" for path in (*volume_files.remove_orphans(context), *sweep(context), *secrets.sweep(context))
-    ]
+    swept = (*volume_files.remove_orphans(context), *sweep(context), *secret_files.sweep(context))
+    done += [f"removed {path}" for path in swept]
     done += network_repair.repair(context)
     done += [f"removed {path}" for path in name_service.remove_left_behind(context)]
     if rubbish := trash.contents(context):

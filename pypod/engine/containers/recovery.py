@@ -9,7 +9,7 @@ from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
 from pypod.engine.core.lost_records import lost, lost_at_most
 from pypod.engine.resources import groups
-from pypod.engine.storage import volume_files
+from pypod.engine.storage import secret_files, volume_files
 from pypod.errors import StoreError
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGKILL
@@ -43,7 +43,11 @@ def bring_back(context: Context) -> list[str]:
     before = context.database.when_new
     # in the transaction that creates the tables: a process killed in between leaves a database yet to be created
     context.database.when_new = lambda connection: done.extend(
-        (*volume_files.restore_all(context.layout, connection), *_words(connection, kept))
+        (
+            *volume_files.restore_all(context.layout, connection),
+            *secret_files.restore_all(context.layout, connection),
+            *_words(connection, kept),
+        )
     )
     try:
         with Boundary("bring records back"):

@@ -14,6 +14,7 @@ from pypod.model.value import Value
 from pypod.store import records, stored_specs
 
 VOLUME_RECORD = "record.json"
+SECRET_RECORD = ".json"  # noqa: S105  # after the name of the content
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,15 +68,16 @@ def _look(context: Context, identifier: str) -> Lost:
 
 
 def refuse_new_database(layout: Layout, boot_id: str) -> None:
-    """Raise StoreError when a storage whose database is new has volumes, or containers that were started.
+    """Raise StoreError when a storage whose database is new has volumes, secrets, or containers that were started.
 
     There was another database before it.
     """
     there = kept_records.started(layout)
-    volumes = _volumes(layout)
-    if there or volumes:
+    volumes, secrets = _volumes(layout), _secrets(layout)
+    if there or volumes or secrets:
         running = sum(observe.running_process(layout.container(one), boot_id) is not None for one in there)
-        kept = f", and {volumes} volumes are here" if volumes else ""
+        others = [f"{count} {what}" for count, what in ((volumes, "volumes"), (secrets, "secrets")) if count]
+        kept = f", and {' and '.join(others)} are here" if others else ""
         raise StoreError(
             layout.database,
             f"the database was lost: {layout.database} is new, and {len(there)} containers were started here, "
@@ -91,6 +93,14 @@ def _volumes(layout: Layout) -> int:
     except FileNotFoundError:
         return 0
     return sum(os.path.lexists(f"{layout.volume(name)}/{VOLUME_RECORD}") for name in names)
+
+
+def _secrets(layout: Layout) -> int:
+    """Return the number of secrets that have a copy of their record."""
+    try:
+        return sum(name.endswith(SECRET_RECORD) for name in os.listdir(layout.secrets))
+    except FileNotFoundError:
+        return 0
 
 
 def layers_in_use(context: Context) -> set[str] | None:

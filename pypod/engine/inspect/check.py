@@ -150,7 +150,7 @@ def _storage(open_context: Callable[[], Context], *, repair: bool) -> tuple[list
     """Return lines about what a crash left (and what was done about it), and the results for the storage."""
     from pypod.engine.containers import collect
     from pypod.engine.core import lost_records
-    from pypod.engine.storage import volume_files
+    from pypod.engine.storage import secret_files, volume_files
     from pypod.store import records
 
     lines: list[str] = []
@@ -158,6 +158,7 @@ def _storage(open_context: Callable[[], Context], *, repair: bool) -> tuple[list
         with open_context() as context:
             lines += map(str, lost_records.lost_at_most(context))
             lines += [f"volume {name} has no record" for name in volume_files.lost_at_most(context)]
+            lines += [f"secret {one.name} has no record" for one in secret_files.lost(context)]
             if repair:
                 lines = collect.repair(context) or ["nothing to repair"]
             counts = len(records.all_pods(context.database)), len(records.all_containers(context.database))
@@ -174,9 +175,9 @@ def _left_behind(context: Context) -> list[str]:
     from pypod.engine.containers import collect
     from pypod.engine.images.removal import leftovers
     from pypod.engine.networks import name_service, network_repair
-    from pypod.engine.storage import secrets, trash
+    from pypod.engine.storage import secret_files, trash
 
-    left = (*collect.orphans(context), *leftovers(context), *secrets.orphans(context), *trash.left_behind(context))
+    left = (*collect.orphans(context), *leftovers(context), *secret_files.orphans(context), *trash.left_behind(context))
     lines = [f"left behind: {path}" for path in (*left, *name_service.left_behind(context))]
     return [*lines, *(f"amiss: {words}" for words in network_repair.amiss(context))]
 

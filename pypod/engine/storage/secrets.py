@@ -9,7 +9,8 @@ import os
 import time
 
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.core.locks import EXCLUSIVE, SHARED, Lock
+from pypod.engine.core.locks import SHARED, Lock
+from pypod.engine.storage import secret_files
 from pypod.errors import InvalidSpec, NoSuchSecret, SystemFailure, Unsupported
 from pypod.model.ids import new_id
 from pypod.model.secret import BYTES_LIMIT, FILE_DRIVER, ID_DIGITS, SecretSpec, check_content, is_secret_id
@@ -54,19 +55,21 @@ def create(
     )
     check_content(content)
     with Boundary(f"create secret {name}"), Lock(context.layout.secrets, SHARED) as lock, lock:
-        _write(context, spec.id, content)
+        secret_files.write(context.layout.secrets, spec.id, content)
         try:
             with context.database.transaction() as connection, connection:
-                unused = ""
-                before = _existing(context, name) if replace else None
+                before, unused = _existing(context, name) if replace else None, ""
                 if before is not None:
                     spec = spec.replace(created_ns=before.created_ns)
+                    secret_files.forget(context.layout, before.id)
                     unused = before.id if secrets.remove(connection, before.id) else ""
                 secrets.add(connection, spec)
+                secret_files.keep(context.layout, spec)
         except BaseException:
-            _unlink(context, spec.id)
+            secret_files.forget(context.layout, spec.id)
+            secret_files.unlink(context.layout, spec.id)
             raise
-        _unlink(context, unused)
+        secret_files.unlink(context.layout, unused)
     return spec
 
 
@@ -78,44 +81,23 @@ def _existing(context: Context, name: str) -> SecretSpec | None:
     return found if found.name == name else None
 
 
-def _write(context: Context, identifier: str, content: bytes) -> None:
-    from pypod.images.new_file import write_file
-
-    fd = os.open(context.layout.secrets, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        write_file(fd, identifier, [content], 0o600)
-    finally:
-        os.close(fd)
-
-
-def _unlink(context: Context, identifier: str) -> None:
-    if is_secret_id(identifier):
-        try:
-            os.unlink(path(context, identifier))
-        except FileNotFoundError:
-            return
-
-
-def path(context: Context, identifier: str) -> str:
-    """Return the path of a secret's content."""
-    return f"{context.layout.secrets}/{identifier}"
-
-
 def content_of(context: Context, spec: SecretSpec) -> bytes:
     """Return the content of a secret. Raises SystemFailure when its file is gone."""
     with Boundary(f"read secret {spec.name}"):
-        fd = os.open(path(context, spec.id), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            return file.read(BYTES_LIMIT)
+        file = secret_files.path(context.layout, spec.id)
+        fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as content:
+            return content.read(BYTES_LIMIT)
 
 
 def remove(context: Context, spec: SecretSpec) -> None:
     """Remove a secret; containers that use it keep its content."""
-    with Boundary(f"remove secret {spec.name}"):
+    with Boundary(f"remove secret {spec.name}"), Lock(context.layout.secrets, SHARED) as lock, lock:
+        secret_files.forget(context.layout, spec.id)
         with context.database.transaction() as connection, connection:
             is_unused = secrets.remove(connection, spec.id)
         if is_unused:
-            _unlink(context, spec.id)
+            secret_files.unlink(context.layout, spec.id)
 
 
 def resolved(context: Context, uses: Iterable[SecretUse]) -> tuple[SecretUse, ...]:
@@ -133,7 +115,9 @@ def resolved(context: Context, uses: Iterable[SecretUse]) -> tuple[SecretUse, ..
 
 def with_paths(context: Context, spec: ContainerSpec) -> tuple[tuple[str, SecretUse], ...]:
     """Return the secrets of a container with the path of each one's content."""
-    return tuple((path(context, use.secret_id), use) for use in spec.secrets if is_secret_id(use.secret_id))
+    return tuple(
+        (secret_files.path(context.layout, use.secret_id), use) for use in spec.secrets if is_secret_id(use.secret_id)
+    )
 
 
 def require_content(context: Context, spec: ContainerSpec) -> None:
@@ -146,26 +130,6 @@ def require_content(context: Context, spec: ContainerSpec) -> None:
 
 def delete_unneeded(context: Context, identifiers: Iterable[str]) -> None:
     """Delete the content of those of some secrets that neither exist nor are used any more."""
-    for identifier in secrets.unneeded(context.database, identifiers):
-        _unlink(context, identifier)
-
-
-def orphans(context: Context) -> list[str]:
-    """Return the files of secrets that neither exist nor are used: a crash left them."""
-    try:
-        there = sorted(os.listdir(context.layout.secrets))
-    except FileNotFoundError:
-        return []
-    known = secrets.needed(context.database)
-    return [path(context, name) for name in there if name not in known]
-
-
-def sweep(context: Context) -> list[str]:
-    """Delete the files that a crash left; return their paths."""
-    if not os.path.isdir(context.layout.secrets):
-        return []
-    with Lock(context.layout.secrets, EXCLUSIVE) as lock, lock:
-        found = orphans(context)
-        for file in found:
-            os.unlink(file)
-    return found
+    kept = {one.id for one in secret_files.kept(context.layout)}  # they exist, though their rows may be lost
+    for identifier in set(secrets.unneeded(context.database, identifiers)) - kept:
+        secret_files.unlink(context.layout, identifier)
