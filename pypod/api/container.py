@@ -370,6 +370,29 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
             )
         stopping.remove(self._engine, record, force=force, timeout_s=timeout, volumes=volumes)
 
+    def cleanup(self, *, remove: bool = False) -> None:
+        """Release what is left of it after its end: addresses, ports, cgroup, file systems of volumes.
+
+        With ``remove`` it is removed. Raises WrongState when it is running.
+        """
+        from pypod.engine.containers.cleaning import clean_up
+
+        if remove:
+            try:
+                self.remove()
+            except WrongState as error:
+                error.message = f"failed to clean up and remove container {self.id}: {error.message}"
+                raise
+            return
+        with Boundary(f"clean up container {self._name}"):
+            clean_up(self._engine, self.record().id)
+
+    def cleanup_exec(self, session: str) -> None:
+        """Clean up after the exec with this id: nothing is kept of one that has ended, so it raises WrongState."""
+        from pypod.engine.containers.cleaning import require_ended_exec
+
+        require_ended_exec(self._engine, self.record().id, session)
+
     def dependents(self) -> tuple[Container, ...]:
         """Return the containers that were created to join a namespace of this one, or require it, oldest first."""
         found = dependencies.dependents(self._engine.database, self.id)

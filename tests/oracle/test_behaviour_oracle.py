@@ -114,6 +114,31 @@ SCRIPTS: dict[str, str] = {
         mount -a
         umount -a
     """,
+    "cleanup": """
+        create --name it --network none IMAGE sleep 1000
+        container cleanup it
+        - start it
+        container cleanup it
+        container cleanup --rm it
+        container cleanup -a
+        container cleanup --exec x it
+        - stop -t 0 it
+        container cleanup it
+        container cleanup nosuch it
+        container cleanup --rm it
+        ps -a -q
+        container cleanup
+        container cleanup -a x
+        container cleanup -al
+        container cleanup -l
+        container cleanup --exec x --rmi it
+        container cleanup --exec x -a
+        container cleanup --exec x it him
+        tag IMAGE other
+        create --name it --network none other true
+        ! container cleanup --rm --rmi it
+        ! image exists other
+    """,
     "dependents": """
         create --name one --network none IMAGE true
         create --name two --network container:one IMAGE true
@@ -284,8 +309,8 @@ class Both:
             return (done.returncode if mark == "!" else 0, "", "")
         errors = re.sub(r"\b(crun|runc): ", "", done.stderr.replace(name, "PROGRAM"))
         ids = re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b")
-        # podman without systemd, and crun when the process that it is to kill has just ended
-        noise = ("healthcheck", "open pidfd")
+        # podman without systemd, its log beside the error, and crun when the process that it is to kill has just ended
+        noise = ("healthcheck", "open pidfd", "level=error msg=")
         lines = [line for line in errors.splitlines() if not any(word in line for word in noise)]
         return done.returncode, ids.sub("ID", done.stdout.replace(name, "PROGRAM")), ids.sub("ID", "\n".join(lines))
 
