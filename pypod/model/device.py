@@ -62,6 +62,8 @@ def parse_device(text: str, argument: str = "--device") -> tuple[str, str, str]:
     if not source.startswith("/"):
         if "=" in source and "/" in source:  # the name of a CDI device
             raise InvalidSpec(argument, f"setting up CDI devices: unresolvable CDI devices {source}")
+        if source:
+            raise InvalidSpec(argument, f"stat {source}: no such file or directory", hint="name it by its path")
         raise InvalidSpec(argument, f"invalid device specification: {text}")
     if "\0" in text or ".." in (target or source).split("/"):
         raise InvalidSpec(argument, f"invalid device specification: {text}")

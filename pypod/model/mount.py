@@ -102,11 +102,17 @@ _FLAGS: dict[str, tuple[str, bool]] = {
     "dev": ("no_dev", False),
     "noexec": ("no_exec", True),
     "exec": ("no_exec", False),
-    "bind": ("recursive", False),
-    "rbind": ("recursive", True),
     "tmpcopyup": ("copy_up", True),
     "notmpcopyup": ("copy_up", False),
 }
+_CHOICES = {  # as podman names them
+    "read_only": "'rw' and 'ro'",
+    "no_suid": "'nosuid' and 'suid'",
+    "no_dev": "'nodev' and 'dev'",
+    "no_exec": "'noexec' and 'exec'",
+    "copy_up": "'tmpcopyup' and 'notmpcopyup'",
+}
+_NOT_IN_MEMORY = (("bind", "rbind"), ("z", "Z"))
 
 
 def _flags(words: list[str], argument: str) -> dict[str, object]:
@@ -114,13 +120,17 @@ def _flags(words: list[str], argument: str) -> dict[str, object]:
     for word in words:
         if word in _FLAGS:
             name, value = _FLAGS[word]
-            if fields.setdefault(name, value) is not value:
-                raise InvalidSpec(argument, f"invalid options {', '.join(words)!r}: {word!r} contradicts another")
+            if name in fields:
+                message = f"only one of {_CHOICES[name]} can be used: duplicate mount option passed"
+                raise InvalidSpec(argument, message)
+            fields[name] = value
         elif word in PROPAGATIONS:
             fields["propagation"] = word
-        elif word in ("z", "Z"):
-            continue  # SELinux labels: no effect without SELinux, as in podman
         else:
+            for one, other in _NOT_IN_MEMORY:
+                if word in (one, other):
+                    message = f"the '{one}' and '{other}' options are not allowed with tmpfs mounts"
+                    raise InvalidSpec(argument, f"{message}: invalid mount option")
             from pypod.model.words import quoted
 
             raise InvalidSpec(argument, f"unknown mount option {quoted(word)}: invalid mount option")
@@ -130,6 +140,8 @@ def _flags(words: list[str], argument: str) -> dict[str, object]:
 def parse_tmpfs(text: str, argument: str = "--tmpfs") -> Mount:
     """Parse ``DIRECTORY[:OPTIONS]`` like podman's --tmpfs: nosuid, nodev, noexec and writable by default."""
     target, _, options = text.partition(":")
+    if not target:
+        raise InvalidSpec(argument, "container directory cannot be empty")
     fields: dict[str, object] = {"no_suid": True, "no_dev": True}
     words = options.split(",") if options else []
     own = [word for word in words if "=" in word]

@@ -94,6 +94,8 @@ def _fields(words: Sequence[str], argument: str) -> Fields:
             fields[field] = value
         elif word not in _FOR_MACS:
             raise InvalidSpec(argument, f'invalid option type "{word}"')
+    if len(fields.get("options", ())) == 1:
+        raise InvalidSpec(argument, "must set both `upperdir` and `workdir`")
     return fields
 
 
@@ -105,7 +107,7 @@ def parse_mount(text: str, argument: str = "--mount") -> Mount:
     """Parse ``type=bind,source=/a,target=/b,ro`` like podman's --mount."""
     words = text.split(",") if '"' not in text else _csv(text, argument)
     kinds = [word.partition("=")[2] for word in words if word.startswith("type=")]
-    if not kinds or not kinds[-1]:
+    if not kinds:
         form = "type=<bind|tmpfs|volume>,[src=<host-dir|volume-name>,]target=<ctr-dir>[,options]"
         raise InvalidSpec(argument, f"incorrect mount format: should be --mount {form}")
     reader = _READERS.get(kinds[-1])

@@ -47,7 +47,7 @@ def parse_mode(kind: str, text: str) -> Mode:
     """Parse ``host``, ``container:NAME`` or ``ns:PATH``; raise InvalidSpec naming the flag of ``kind``."""
     mode, colon, target = text.partition(":")
     needs_target = mode in ("container", "ns")
-    if needs_target and not target:
+    if needs_target and colon and not target:
         name = "path" if mode == "ns" else mode
         raise InvalidSpec(FLAGS[kind], f"namespace mode {name} requires a value: container:NAME or ns:PATH")
     if mode not in _MODES[kind] or needs_target != bool(target) or (colon and not needs_target):
@@ -55,6 +55,14 @@ def parse_mode(kind: str, text: str) -> Mode:
     if mode in ("none", "shareable"):
         return PRIVATE
     return Mode(mode=mode, target=target)
+
+
+def not_shared(kind: str, *, has_infra: bool) -> InvalidSpec:
+    """Return the error for the mode ``pod`` of a namespace that no pod shares with the container."""
+    if not has_infra:
+        message = "cannot use pod namespace as container is not joining a pod or pod has no infra container"
+        return InvalidSpec(FLAGS[kind], f"{message}: invalid argument")
+    return InvalidSpec(FLAGS[kind], f"the pod does not share its {kind} namespace", hint="add it to its --share")
 
 
 def parse_share(text: str) -> tuple[str, ...]:

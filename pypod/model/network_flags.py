@@ -80,13 +80,13 @@ def _first(text: str) -> Asked:
         return Asked(mode=PRIVATE, name=word, program=text)
     if colon or word == BRIDGE:
         named = f"{DEFAULT_NETWORK}{colon}{rest}" if word == BRIDGE else text
-        return Asked(mode=PRIVATE, name=BRIDGE, connections=(_named(named),))
+        return Asked(mode=PRIVATE, name=BRIDGE, connections=(_named(named, mode=word == BRIDGE),))
     # several names separated by commas: the syntax before --network could be repeated
     return Asked(mode=PRIVATE, name=BRIDGE, connections=_each_once(_named(name) for name in text.split(",")))
 
 
-def _named(text: str, *, extra: bool = False) -> Connection:
-    """Parse NAME[:OPTION=VALUE,...]."""
+def _named(text: str, *, extra: bool = False, mode: bool = False) -> Connection:
+    """Parse NAME[:OPTION=VALUE,...]; ``mode`` when the name stands for the mode bridge."""
     name, _, options = text.partition(":")
     if not name or not is_text(name):
         raise InvalidSpec(_FLAG, "network name cannot be empty: invalid argument")
@@ -94,12 +94,17 @@ def _named(text: str, *, extra: bool = False) -> Connection:
         message = f"can only set extra network names, selected mode {name} conflicts with bridge: invalid argument"
         raise InvalidSpec(_FLAG, message)
     if name in MODES:
-        raise InvalidSpec(_FLAG, f"network mode {name} has no options", hint=f"use {_FLAG} {name} alone")
+        if not options:
+            raise InvalidSpec(_FLAG, f"unable to find network with name or ID {name}: network not found")
+        unknown = f"unknown bridge network option: {options.split(',')[0].split('=')[0]}"
+        raise InvalidSpec(_FLAG, f"invalid option for network {name}: {unknown}", hint=f"use {_FLAG} {name} alone")
     if not options:
         return Connection(network=name)
     try:
         return _with_options(name, options)
     except InvalidSpec as error:
+        if mode:
+            raise
         raise InvalidSpec(_FLAG, f"invalid option for network {name}: {error.message}", hint=error.hint) from None
 
 
@@ -226,6 +231,11 @@ def check_dns(
     for option in options:
         if not option or not option.isprintable() or any(c.isspace() for c in option):
             raise InvalidSpec("--dns-option", f"{option!r} is not a valid option")
+    if NO_RESOLV_CONF in servers and (search or options):
+        other = "DNSSearch" if search else "DNSOption"
+        raise InvalidSpec("--dns", f"UseImageResolvConf and {other} are mutually exclusive options")
+    if NO_SEARCH in search and len(search) > 1:
+        raise InvalidSpec("--dns-search", "cannot pass additional search domains when also specifying '.'")
     for domain in search:
         if domain != NO_SEARCH and (len(domain) > _DOMAIN_LIMIT or not _is_domain(domain.removesuffix("."))):
             raise InvalidSpec("--dns-search", f"{domain} is not a valid domain")

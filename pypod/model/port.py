@@ -174,12 +174,17 @@ def parse_exposed(text: str) -> Port:
     ports, *protocol = text.split("/")
     if len(protocol) > 1:
         raise InvalidSpec(_EXPOSE, "invalid expose format - protocol can only be specified once")
+    if ports == "0":
+        raise InvalidSpec(_EXPOSE, "port numbers must be between 1 and 65535 (inclusive), got 0")
     try:
         start, count = _range(ports)
     except InvalidSpec:
         message = f"invalid range format for --expose: {text}: {_why_no_range(ports)}"
         raise InvalidSpec(_EXPOSE, message, hint="use NUMBER[-NUMBER][/tcp|udp|sctp]") from None
-    name = _protocol(protocol[0] if protocol else "tcp", _EXPOSE)
+    try:
+        name = _protocol(protocol[0] if protocol and protocol[0] else "tcp", _EXPOSE)
+    except InvalidSpec as error:
+        raise InvalidSpec(_EXPOSE, f"validating protocols for exposed port {start}: {error.message}") from None
     return Port(container_port=start, host_port=0, protocol=name, count=count)
 
 

@@ -6,6 +6,7 @@ from pypod.errors import InvalidSpec
 from pypod.kernel.abi import DIGITS_LIMIT
 from pypod.kernel.idmap import ALL_IDS, RANGES_LIMIT
 from pypod.model.namespace import Mode, parse_mode
+from pypod.model.words import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,10 +33,14 @@ def parse_userns(text: str) -> tuple[Mode, dict[str, list[str]]]:
         key, separator, value = word.partition("=")
         if key not in _KEYS[name] or not separator:
             raise InvalidSpec(
-                "--userns", f'unknown option specified: "{word}"', hint=f"{name} takes {', '.join(_KEYS[name])}"
+                "--userns", f'unknown option specified: "{key}"', hint=f"{name} takes {', '.join(_KEYS[name])}"
             )
         if "mapping" not in key and not is_id(value):
-            raise InvalidSpec("--userns", f"invalid {key} {value!r} of {name}: must be a number")
+            raise InvalidSpec(
+                "--userns",
+                f"strconv.ParseUint: parsing {quoted(value)}: invalid syntax",
+                hint=f"{key} of {name} is a number",
+            )
         found.setdefault(key, []).append(value)
     return Mode(mode=name, target=rest), found
 

@@ -265,6 +265,143 @@ REFUSED = """
     --security-opt bogus IMAGE
     --security-opt seccomp=/nosuch IMAGE
     --bogus IMAGE
+    --ulimit =1 IMAGE
+    --ulimit nofile=:1 IMAGE
+    --ulimit nofile=1: IMAGE
+    --umask 0o22 IMAGE
+    --umask 00022 IMAGE
+    --shm-size 1x IMAGE
+    --shm-size 1.5.2m IMAGE
+    --sysctl =1 IMAGE
+    --sysctl net.foo.bar=1 --network host IMAGE
+    --sysctl fs.mqueue.msg_max=1 --ipc host IMAGE
+    --sysctl vm.swappiness=1 IMAGE
+    --expose 0 IMAGE
+    --expose 80/bogus IMAGE
+    --expose 80-/tcp IMAGE
+    --expose 80/tcp/udp IMAGE
+    --label-file /etc IMAGE
+    --cidfile /etc/passwd IMAGE
+    --cidfile /etc/passwd/x IMAGE
+    --pid host:x IMAGE
+    --pid pod IMAGE
+    --pid container IMAGE
+    --pid ns:/nosuch IMAGE
+    --uts pod IMAGE
+    --uts ns:/nosuch IMAGE
+    --ipc pod IMAGE
+    --ipc none:x IMAGE
+    --cgroupns pod IMAGE
+    --cgroupns container:nosuch IMAGE
+    --network container: IMAGE
+    --network ns:/nosuch IMAGE
+    --network none:x IMAGE
+    --network host:x IMAGE
+    --network pod IMAGE
+    --network none,none IMAGE
+    --network bridge:bogus=1 IMAGE
+    --network bridge:mac=x IMAGE
+    --network bridge --network none IMAGE
+    --userns bogus IMAGE
+    --userns container: IMAGE
+    --userns container:nosuch IMAGE
+    --userns ns:/nosuch IMAGE
+    --userns pod IMAGE
+    --userns keep-id IMAGE
+    --userns auto:bogus=1 IMAGE
+    --userns auto:size=x IMAGE
+    --subuidname nosuch IMAGE
+    --userns host --uidmap 0:0:1 IMAGE
+    --memory-swap x IMAGE
+    --memory-swap 1m IMAGE
+    --memory 4m --memory-swap 1m IMAGE
+    --memory 4m --memory-reservation 8m IMAGE
+    --memory-swappiness 101 IMAGE
+    --cpus x IMAGE
+    --cpus 1 --cpu-quota 1000 IMAGE
+    --cpu-shares=-1 IMAGE
+    --blkio-weight x IMAGE
+    --blkio-weight-device x IMAGE
+    --device-read-bps /dev/null:x IMAGE
+    --device-write-iops /dev/null IMAGE
+    --stop-signal 99 IMAGE
+    --stop-timeout=-1 IMAGE
+    --tmpfs '' IMAGE
+    --tmpfs /x:ro,rw IMAGE
+    --tmpfs /x:suid,nosuid IMAGE
+    --tmpfs /x:bind IMAGE
+    --tmpfs /x:z IMAGE
+    -v x IMAGE
+    -v :/x IMAGE
+    -v a/b:/x IMAGE
+    -v /tmp:/x:bogus IMAGE
+    -v /tmp:/x:ro,rw IMAGE
+    -v /tmp:/x:shared,private IMAGE
+    -v /tmp:/x:O,upperdir=/tmp IMAGE
+    -v /tmp:/x -v /var:/x IMAGE
+    -v /tmp:/x --tmpfs /x IMAGE
+    --mount '' IMAGE
+    --mount type= IMAGE
+    --mount src=/tmp IMAGE
+    --mount type=bind,dst=/x IMAGE
+    --mount type=bind,src=/tmp,dst=x IMAGE
+    --mount type=bind,src=/tmp,dst=/x,bogus=1 IMAGE
+    --mount type=bind,src=/tmp,dst=/x,ro,rw IMAGE
+    --mount type=bind,src=/tmp,dst=/x,bind-propagation=bogus IMAGE
+    --mount type=bind,src=/tmp,dst=/x,relabel=bogus IMAGE
+    --mount type=bind,src=/tmp,dst=/x,U=x IMAGE
+    --mount 'type=volume,src=a b,dst=/x' IMAGE
+    --mount type=volume,dst=/x,bogus IMAGE
+    --mount type=tmpfs,src=/tmp,dst=/x IMAGE
+    --mount type=tmpfs,dst=/x,tmpfs-size IMAGE
+    --mount type=image,src=localhost/box,dst=/x,rw=x IMAGE
+    --mount type=bind,src=/tmp,dst=/x --mount type=tmpfs,dst=/x IMAGE
+    -p 80/bogus IMAGE
+    -p 80: IMAGE
+    -p 80-90:80 IMAGE
+    -p '[::1]:80:80:80' IMAGE
+    -p 1:2:3:4 IMAGE
+    --add-host x: IMAGE
+    --add-host :1.2.3.4 IMAGE
+    --add-host x:1.2.3 IMAGE
+    --add-host x:1.2.3.4 --no-hosts IMAGE
+    --network bridge --dns none --dns 1.2.3.4 IMAGE
+    --network bridge --dns none --dns-search x IMAGE
+    --network bridge --dns none --dns-option x IMAGE
+    --dns 1.2.3.4 --network none IMAGE
+    --network bridge --dns-search . --dns-search x IMAGE
+    --ip 1.2.3.4 --network none IMAGE
+    --network bridge --ip6 x IMAGE
+    --mac-address 92:d0:c6:0a:29:33 --network host IMAGE
+    --network-alias x --network none IMAGE
+    --device /nosuch IMAGE
+    --device x IMAGE
+    --device /etc/passwd IMAGE
+    --device /dev/null:/x:bogus IMAGE
+    --device /dev/null:/x:r:w IMAGE
+    --device-cgroup-rule 'c x:y rwm' IMAGE
+    --cap-drop bogus IMAGE
+    --cap-add chown --cap-drop chown IMAGE
+    --security-opt label IMAGE
+    --security-opt seccomp IMAGE
+    --security-opt unmask IMAGE
+    --security-opt systempaths=x IMAGE
+    --security-opt no-new-privileges=x IMAGE
+    --health-cmd '[]' IMAGE
+    --health-timeout 0 --health-cmd x IMAGE
+    --health-start-period=-1s --health-cmd x IMAGE
+    --health-cmd x --no-healthcheck IMAGE
+    --tz nosuch IMAGE
+    --tz /etc IMAGE
+    --cgroups bogus IMAGE
+    --cgroup-conf x IMAGE
+    --cgroup-parent x.slice IMAGE
+    --image-volume bogus IMAGE
+    --volumes-from nosuch IMAGE
+    --volumes-from taken:bogus IMAGE
+    --secret nosuch IMAGE
+    --annotation x IMAGE
+    --pod nosuch --network host IMAGE
 """
 REFUSED_PODS = """
     taken

@@ -274,6 +274,7 @@ class Images:
         choose: types.Choose | None = None,
     ) -> Image:
         """Return the image to create a container from, pulled first if the policy says so (podman-run(1), --pull)."""
+        policy = policy.lower() or "missing"  # as podman takes it from a command line
         if policy not in POLICIES:
             from pypod.model.words import quoted
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
     from pypod.model.health import Healthcheck
 
+_AT_LEAST = {"health-start-period": "0 seconds or greater", "health-timeout": "at least 1 second"}
 HEALTH_FLAGS: tuple[Flag, ...] = (
     Flag(name="health-cmd", help="Set a healthcheck command for the container, 'none' disables the existing one"),
     Flag(name="health-interval", default="30s", help="Set an interval for the healthcheck; it is not run by itself"),
@@ -31,6 +32,8 @@ def healthcheck_option(options: Parsed) -> Healthcheck | None:
         return Healthcheck(test=("NONE",))
     if not command:
         return None
+    if command == "[]":
+        raise InvalidSpec("--health-cmd", "must define a healthcheck command for all healthchecks")
     if not options["health-retries"]:
         raise InvalidSpec("--health-retries", "healthcheck-retries must be greater than 0")
     return Healthcheck(
@@ -64,6 +67,9 @@ def _duration_ns(options: Parsed, name: str) -> int:
         found = parse_duration_ns(options[name])
     except ValueError as error:
         raise InvalidSpec(f"--{name}", f"invalid {name.replace('health', 'healthcheck')}: {error}") from error
+    least = _AT_LEAST.get(name, "")
+    if (name == "health-timeout" and not found) or (least and found < 0):
+        raise InvalidSpec(f"--{name}", f"{name.replace('health', 'healthcheck')} must be {least}")
     if found < 0:
         raise InvalidSpec(f"--{name}", f"invalid {name.replace('health', 'healthcheck')}: it is negative")
     return found

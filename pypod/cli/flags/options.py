@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from pypod.cli.flags.parser import Parsed
     from pypod.model.mount import Mount
+    from pypod.model.options.classes import Field
     from pypod.model.options.fields import Options
 
+_EMPTY_VALUES = ("entrypoint", "share")  # these have a meaning of their own when they are empty
 _KINDS = {"bool": "bool", "int": "int", "int | None": "int", "str": "string"}
 
 
@@ -52,7 +54,7 @@ def options_given(options: type[Options], parsed: Parsed) -> dict[str, Any]:
     known = {flag.name for flag in parsed.command.flags}
     for name, (field, _) in options_of(options).items():
         flag = flag_of(field)
-        if flag in known and parsed.changed(flag):
+        if flag in known and parsed.changed(flag) and not _is_unset(parsed[flag], field):
             read = _READERS.get(name)
             value = read(parsed[flag], f"--{flag}") if read else parsed[flag]
             found[name] = options.read(name, value)
@@ -61,6 +63,11 @@ def options_given(options: type[Options], parsed: Parsed) -> dict[str, Any]:
     if "label-file" in known:
         found["labels"] = text_files.labels(parsed["label"], parsed["label-file"])
     return found
+
+
+def _is_unset(value: object, field: Field) -> bool:
+    """Return whether an empty text, as scripts pass for what they leave open, stands for the default."""
+    return value == "" and field.name not in _EMPTY_VALUES
 
 
 # Parsers for flags whose text the library does not parse itself.
@@ -83,7 +90,7 @@ def _pairs(entries: Sequence[str], flag: str) -> dict[str, str]:
     found = {}
     for entry in entries:
         name, separator, value = entry.partition("=")
-        if not separator or not name:
+        if not separator:
             raise InvalidSpec(flag, f"{entry} is invalid, {flag[2:]} values must be in the form of KEY=VALUE")
         found[name] = value
     return found

@@ -37,7 +37,7 @@ def lines(path: str, argument: str) -> list[str]:
 def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
     """Return the variables of --env-file and --env: NAME=VALUE, or NAME or PREFIX* from our own environment."""
     found: dict[str, str] = {}
-    read = [line for path in files for line in lines(path, "--env-file")]
+    read = [line for path in files if path for line in lines(path, "--env-file")]
     for entry in [*read, *entries]:
         name, separator, value = entry.partition("=")
         if not entry:
@@ -55,7 +55,7 @@ def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
 
 def labels(entries: Sequence[str], files: Sequence[str] = ()) -> dict[str, str]:
     """Return the labels of --label-file and --label, NAME=VALUE; a bare name has an empty value."""
-    read = [line for path in files for line in lines(path, "--label-file")]
+    read = [line for path in files if path for line in lines(path, "--label-file")]
     found = {}
     for entry in [*read, *entries]:
         name, _, value = entry.partition("=")

@@ -18,7 +18,7 @@ from pypod.engine.session.id_maps import (
 from pypod.errors import InvalidSpec
 from pypod.kernel import idmap
 from pypod.kernel.proc import read_text
-from pypod.model.namespace import HOST, OWN_IDS, POD, PRIVATE, Mode
+from pypod.model.namespace import HOST, OWN_IDS, POD, PRIVATE, Mode, not_shared
 from pypod.model.user_namespace import check_map, parse_mappings, parse_userns
 
 TYPE_CHECKING = False
@@ -117,7 +117,7 @@ def fields(context: Context, options: UserNamespaceOptions, pod: PodSpec | None 
     if mode == PRIVATE:
         raise InvalidSpec("--userns", "must provide at least one UID or GID mapping to configure a user namespace")
     if mode == POD and not in_pod:
-        raise InvalidSpec("--userns", "the pod does not share its user namespace")
+        raise not_shared("user", has_infra=pod is not None and pod.infra)
     if mode.mode in ("keep-id", "nomap") and not context.rootless:
         raise InvalidSpec("--userns", f"{mode.mode} is only supported in rootless mode")
     return {"user_namespace": mode, "uid_map": (), "gid_map": ()}

@@ -135,8 +135,9 @@ def timezone_file(zone: str) -> str:
     path = os.path.realpath(_LOCAL_ZONE if zone == "local" else f"{_ZONES}/{zone}")
     inside = zone == "local" or path.startswith(f"{os.path.realpath(_ZONES)}/")
     if not inside or not os.path.isfile(path):
+        shown = os.path.normpath(f"{_ZONES}/{zone}")
         problem = "no such file or directory" if not os.path.isdir(path) else "not a time zone"
-        raise InvalidSpec("--tz", f"running container create option: stat {_ZONES}/{zone}: {problem}")
+        raise InvalidSpec("--tz", f"running container create option: stat {shown}: {problem}")
     return path
 
 

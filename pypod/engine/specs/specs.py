@@ -16,14 +16,14 @@ from pypod.kernel.idmap import in_user_namespace
 from pypod.model.container import DEFAULT_SHM_BYTES, KEEP_GROUPS, ContainerSpec, Ulimit
 from pypod.model.ids import is_text
 from pypod.model.mount import VOLUME, parse_tmpfs
-from pypod.model.namespace import FLAGS, HOST, POD, PRIVATE, SHAREABLE, Mode, parse_mode
+from pypod.model.namespace import HOST, POD, PRIVATE, SHAREABLE, Mode, not_shared, parse_mode
 from pypod.model.network_flags import HOST_GATEWAY
 from pypod.model.words import quoted
 from pypod.network.user_mode import parse as parse_user_mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import TypedDict
 
     from pypod.engine.images.stored import StoredImage
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 
 # The sysctls of the IPC namespace, which a container may set in an IPC namespace of its own (podman-run(1), --sysctl).
+_SECURITY_KEYS = ("apparmor", "label", "mask", "proc-opts", "seccomp", "systempaths", "unmask")  # each with a value
 _IPC_SYSCTLS = frozenset(
     f"kernel.{name}" for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
 )
@@ -85,7 +86,8 @@ def container_spec(
     security = security_options((*(pod.security_opt if pod else ()), *options.security_opt))
     base = tuple(bounding_set()) if privileged else tuple(capabilities)
     sysctls = tuple(sorted(options.sysctls.items()))
-    check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE)
+    of_host = [kind for kind in ("net", "ipc") if modes[kind] == HOST]
+    check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE, of_host=of_host)
     add_hosts = check_add_hosts(options.add_hosts)
     check_hosts(add_hosts, asked, no_hosts=options.no_hosts)
     if add_hosts and pod is not None and modes["net"] == POD:
@@ -217,7 +219,7 @@ def asked_of(options: ContainerOptions, pod: PodSpec | None) -> Asked:
     """Return the network that a container's options ask for. Raises InvalidSpec."""
     asked = asked_network(options, shared=pod is not None and pod.infra and "net" in pod.share)
     if asked.mode == POD and (pod is None or not pod.infra or "net" not in pod.share):
-        raise InvalidSpec("--network", "the pod does not share its net namespace")
+        raise not_shared("net", has_infra=pod is not None and pod.infra)
     return asked
 
 
@@ -229,7 +231,7 @@ def _modes(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Mode]:
         if given:
             mode = parse_mode(kind, given)
             if mode == POD and (pod is None or kind not in shared):
-                raise InvalidSpec(FLAGS[kind], f"the pod does not share its {kind} namespace")
+                raise not_shared(kind, has_infra=pod is not None and pod.infra)
             mode = _of_pod(kind, pod) if mode == POD and pod else mode
         else:
             mode = _of_pod(kind, pod) if pod and kind in shared and kind in SHAREABLE else PRIVATE
@@ -250,27 +252,37 @@ def security_options(words: Sequence[str]) -> SecurityOptions:
     fields: SecurityOptions = {}
     for word in words:
         key, separator, value = word.partition("=") if "=" in word else word.partition(":")
-        if key == "seccomp" and value:
+        _check_security_option(word, key, separator, value)
+        if key == "seccomp":
             fields["seccomp"] = _seccomp_file(value)
         elif key == "no-new-privileges":
-            if separator and value not in ("true", "false"):
-                raise InvalidSpec("--security-opt", f"invalid value {value!r} of no-new-privileges")
             fields["no_new_privileges"] = value != "false"
-        elif key == "mask" and value:
+        elif key == "mask":
             fields["masks"] = tuple(value.split(":"))
-            if not all(path.startswith("/") for path in fields["masks"]):
-                raise InvalidSpec("--security-opt", f"invalid mask {value!r}: a path must be absolute")
-        elif key == "unmask" and value:
+        elif key == "unmask":
             fields["unmasks"] = _unmasks(value.split(":"))
-        elif key == "proc-opts" and value:
+        elif key == "systempaths":
+            fields["unmasks"] = ("ALL",)
+        elif key == "proc-opts":
             fields["proc_options"] = tuple(value.split(","))
-        elif key == "apparmor" and value != "unconfined":
-            raise InvalidSpec(
-                "--security-opt", f'apparmor profile "{value}" specified, but Apparmor is not enabled on this system'
-            )
-        elif key not in ("label", "apparmor"):
-            raise InvalidSpec("--security-opt", f'invalid --security-opt {2 if "=" in word else 1}: "{word}"')
     return fields
+
+
+def _check_security_option(word: str, key: str, separator: str, value: str) -> None:
+    """Raise InvalidSpec for a word of --security-opt that is unknown or lacks its value."""
+    message = f'invalid --security-opt {2 if separator else 1}: "{word}"'
+    if key == "no-new-privileges":
+        wrong = bool(separator) and value not in ("true", "false")
+    else:
+        wrong = key not in _SECURITY_KEYS or not separator or not (value or key in ("apparmor", "label"))
+    if not wrong and key == "mask" and not all(path.startswith("/") for path in value.split(":")):
+        wrong, message = True, f"invalid mask {value!r}: a path must be absolute"
+    elif not wrong and key == "systempaths" and value != "unconfined":
+        wrong, message = True, f'invalid systempaths option "{value}", only `unconfined` is supported'
+    elif not wrong and key == "apparmor" and value != "unconfined":
+        wrong, message = True, f'apparmor profile "{value}" specified, but Apparmor is not enabled on this system'
+    if wrong:
+        raise InvalidSpec("--security-opt", message)
 
 
 def _unmasks(paths: Sequence[str]) -> tuple[str, ...]:
@@ -295,6 +307,14 @@ def _seccomp_file(value: str) -> str:
     path = os.path.abspath(value)
     if not os.path.isfile(path):
         raise InvalidSpec("--security-opt", f"opening seccomp profile failed: open {value}: no such file or directory")
+    import json
+
+    try:
+        with open(path, "rb") as file:
+            json.load(file)
+    except (OSError, ValueError) as error:
+        message = f"loading seccomp profile ({value}) failed: decoding seccomp profile failed: {error}"
+        raise InvalidSpec("--security-opt", message) from error
     return path
 
 
@@ -334,7 +354,7 @@ def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
         try:
             _socket.inet_pton(family, address)
         except (OSError, ValueError):  # ValueError: an embedded NUL
-            raise InvalidSpec("--add-host", f"invalid IP address in add-host: {address!r}") from None
+            raise InvalidSpec("--add-host", f"invalid IP address in add-host: {quoted(address)}") from None
     return tuple(entries)
 
 
@@ -369,19 +389,27 @@ def _reaches_host(asked: Asked) -> bool:
     return asked.mode == HOST or bool(asked.connections)
 
 
-def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool) -> None:
-    """Raise InvalidSpec for a sysctl that does not belong to a namespace of the container's (or pod's) own."""
-    for key, _ in sysctls:
+def check_sysctls(sysctls: Sequence[tuple[str, str]], *, net: bool, ipc: bool, of_host: Collection[str] = ()) -> None:
+    """Raise InvalidSpec for a sysctl that does not belong to a namespace of the container's (or pod's) own.
+
+    ``of_host`` has the kinds of namespaces that are the host's.
+    """
+    for key, value in sysctls:
         name = key.replace("/", ".")
-        if ".." in name or not name or name.startswith("."):
+        if ".." in name or name.startswith("."):
             raise InvalidSpec("--sysctl", f"invalid sysctl {key!r}")
-        allowed = (name.startswith("net.") and net) or (ipc and (name in _IPC_SYSCTLS or name.startswith("fs.mqueue.")))
-        if not allowed:
-            raise InvalidSpec(
-                "--sysctl",
-                f"sysctl {key!r} is not allowed",
-                hint="only net.* and IPC sysctls are, in a namespace of its own; for a shared one set it on the pod",
-            )
+        for_net, for_ipc = name.startswith("net."), name in _IPC_SYSCTLS or name.startswith("fs.mqueue.")
+        if (for_net and net) or (for_ipc and ipc):
+            continue
+        if (for_net and "net" in of_host) or (for_ipc and "ipc" in of_host):
+            kind = "Network" if for_net else "IPC"
+            message = f"sysctl {key}={value} can't be set since {kind} Namespace set to host: invalid argument"
+            raise InvalidSpec("--sysctl", message)
+        raise InvalidSpec(
+            "--sysctl",
+            f"sysctl '{key}' is not allowed",
+            hint="only net.* and IPC sysctls are, in a namespace of its own; for a shared one set it on the pod",
+        )
 
 
 def mounts_of(options: ContainerOptions | PodOptions) -> tuple[Mount, ...]:

@@ -199,6 +199,8 @@ def _parent_components(parent: str) -> list[str]:
     # podman's rule and words. Slices belong to systemd, which does not allow others to create groups in them.
     if components and components[-1].endswith(".slice"):
         raise InvalidSpec(
-            argument, f"systemd slice received as cgroup parent when using cgroupfs: {argument}: {parent!r}"
+            argument,
+            "systemd slice received as cgroup parent when using cgroupfs: invalid argument",
+            hint=f"{argument}: {parent!r} belongs to systemd",
         )
     return components

@@ -15,6 +15,7 @@ from pypod.model.health import Healthcheck
 from pypod.model.mount import Mount
 from pypod.model.port import Port, parse_ports
 from pypod.model.secret import SecretUse, parse_use
+from pypod.model.words import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,6 +180,9 @@ def shm(value: int | str | None) -> int | None:
         return None
     if not isinstance(value, str):
         return _or(whole, value, _SIZE)  # type: ignore[no-any-return]
+    if value.count(".") > 1:
+        digits = quoted(value.rstrip("bBkKmMgGtTpPiI "))
+        raise ValueError(f"unable to translate --shm-size: strconv.ParseFloat: parsing {digits}: invalid syntax")
     lowered = value.lower().removesuffix("b") if value[-2:].lower() in ("kb", "mb", "gb") else value.lower()
     unit = lowered[-1:] if lowered[-1:] in _SHM_UNITS and lowered[-1:] else ""
     try:
@@ -191,12 +195,12 @@ def shm(value: int | str | None) -> int | None:
 
 
 def umask(value: int | str) -> int:
-    """Accept a umask: a number, or a string of octal digits."""
-    try:
-        found = int(value, 8) if isinstance(value, str) else whole(value)
-    except ValueError:
-        found = -1
-    if not 0 <= found <= 0o777:
+    """Accept a umask: a number, or a string of up to four octal digits."""
+    if isinstance(value, str):
+        found = int(value, 8) if 0 < len(value) <= 4 and set(value) <= set("01234567") else -1
+    else:
+        found = whole(value)
+    if not 0 <= found <= 0o7777:
         raise ValueError(f"running container create option: invalid umask string {value}: invalid argument")
     return found
 

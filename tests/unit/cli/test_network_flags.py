@@ -81,8 +81,8 @@ WRONG = [
     (["container:"], "namespace mode container requires a value"),
     (["container"], "namespace mode container requires a value"),
     (["ns:"], "namespace mode path requires a value"),
-    (["none:ip=10.0.0.1"], "network mode none has no options"),
-    (["host:x"], "network mode host has no options"),
+    (["none:ip=10.0.0.1"], "invalid option for network none: unknown bridge network option: ip"),
+    (["host:x"], "invalid option for network host: unknown bridge network option: x"),
     ([":x"], "network name cannot be empty"),
     (["a", ":"], "network name cannot be empty: invalid argument"),
     (["a,,b"], "network name cannot be empty"),
@@ -185,7 +185,7 @@ class TestDns:
     def test_good_ones(self) -> None:
         found = check_dns(self.BRIDGE, ["1.1.1.1", "fd00::1"], ["ndots:3"], ["a.example", "b."])
         assert found == (("1.1.1.1", "fd00::1"), ("ndots:3",), ("a.example", "b."))
-        assert check_dns(self.BRIDGE, ["none"], [], ["."]) == (("none",), (), (".",))
+        assert check_dns(self.BRIDGE, ["none"], [], []) == (("none",), (), ())
         assert check_dns(parse_networks(["host"]), ["1.1.1.1"], [], [])[0] == ("1.1.1.1",)
 
     @pytest.mark.parametrize("given", [(["1.1.1.1"], [], []), ([], ["x"], []), ([], [], ["x"])])
@@ -201,6 +201,9 @@ class TestDns:
         [
             ((["foo"], [], []), "foo is not an ip address"),
             ((["none", "1.1.1.1"], [], []), "none is not allowed to be specified with other DNS ip addresses"),
+            ((["none"], [], ["x"]), "UseImageResolvConf and DNSSearch are mutually exclusive options"),
+            ((["none"], ["x"], []), "UseImageResolvConf and DNSOption are mutually exclusive options"),
+            (([], [], [".", "x"]), "cannot pass additional search domains when also specifying '.'"),
             (([], ["a b"], []), "'a b' is not a valid option"),
             (([], ["a\nnameserver 6.6.6.6"], []), "is not a valid option"),
             (([], [], ["a_b"]), "a_b is not a valid domain"),

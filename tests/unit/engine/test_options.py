@@ -89,7 +89,7 @@ class TestWordsOfPodman:
             ({"shm_size": "x"}, "--shm-size", "invalid size: 'x'"),
             ({"shm_size": "9e99g"}, "--shm-size", "invalid size"),
             ({"umask": "8"}, "--umask", "invalid umask string 8"),
-            ({"umask": 0o1000}, "--umask", "invalid umask string 512"),
+            ({"umask": 0o10000}, "--umask", "invalid umask string 4096"),
             ({"ports": ["x"]}, "--publish", "invalid port number"),
         ],
     )

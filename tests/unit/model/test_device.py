@@ -34,7 +34,7 @@ def test_a_device(text: str, expected: tuple[str, str, str]) -> None:
         ("/dev/fuse:r:w", "invalid device specification: /dev/fuse:r:w"),
         ("/dev/fuse:/dev/x:r:w", "invalid device specification: /dev/fuse:/dev/x:r:w"),
         ("", "invalid device specification: "),
-        ("dev/fuse", "invalid device specification: dev/fuse"),
+        ("dev/fuse", "stat dev/fuse: no such file or directory"),
         ("/dev/fuse:/dev/../etc/x", "invalid device specification: /dev/fuse:/dev/../etc/x"),
         ("/dev/fuse:/dev/\0", "invalid device specification: /dev/fuse:/dev/\0"),
         ("nvidia.com/gpu=all", "setting up CDI devices: unresolvable CDI devices nvidia.com/gpu=all"),
