@@ -346,6 +346,35 @@ class TestRegistry:
             assert [len(one.body) > 1 << 20 for one in server.asked("PUT", "uploads")].count(True) == 2
         assert images.blobs[digest(big.layers[0])] == big.layers[0]
 
+    @pytest.mark.parametrize(("times", "asked"), [("0", 1), ("2", 3)])
+    def test_a_failing_registry_is_asked_again_as_often_as_told(self, store: Store, times: str, asked: int) -> None:
+        images = Images()
+        images.special = {"GET .*manifests": (503, {}, b"")}
+        with Server(images) as server:
+            how = ("--tls-verify=false", "--retry", times, "--retry-delay", "1ms")
+            for words in (("pull",), ("create", "--pull", "always")):
+                before = len(server.asked("GET", "manifests"))
+                assert store.pypod(*words, *how, f"{server.host}/x:1").returncode == 125
+                assert len(server.asked("GET", "manifests")) - before == asked
+
+    def test_what_retry_delay_refuses(self, store: Store) -> None:
+        for word, message in (("x", 'time: invalid duration "x"'), ("-1s", "the delay -1s is negative")):
+            done = store.pypod("pull", f"--retry-delay={word}", "localhost/nosuch")
+            assert (done.returncode, done.stderr) == (125, f"Error: {message}\n")
+
+    def test_encrypted_images_are_refused(self, store: Store, tmp_path: Path) -> None:
+        out = f"dir:{tmp_path}/out"
+        for words in (
+            ("pull", "--decryption-key", "k", "tiny:one"),
+            ("create", "--decryption-key", "k", "tiny:one"),
+            ("push", "--encryption-key", "jwe:k", "tiny:one", out),
+            ("push", "--encrypt-layer", "0", "tiny:one", out),
+        ):
+            done = store.pypod(*words)
+            assert done.returncode == 125
+            assert f"Error: {words[1]}: encrypted images are not available" in done.stderr
+        assert not (tmp_path / "out").exists()
+
     @pytest.mark.parametrize("flag", ["sign-by", "sign-by-sigstore-private-key", "sign-passphrase-file"])
     def test_nothing_is_sent_unsigned_that_was_to_be_signed(self, store: Store, tmp_path: Path, flag: str) -> None:
         store.pypod.ok("manifest", "create", f"list-{flag}", "tiny:one")

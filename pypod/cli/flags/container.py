@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.cli.flags.health import HEALTH_FLAGS, healthcheck_option
 from pypod.cli.flags.options import flags_of, options_given
 from pypod.cli.flags.parser import Flag
-from pypod.cli.flags.registry import ACCESS_FLAGS, PLATFORM_FLAGS, POLICY_FLAG
+from pypod.cli.flags.registry import ACCESS_FLAGS, DECRYPTION_FLAGS, PLATFORM_FLAGS, POLICY_FLAG, RETRY_FLAGS
 from pypod.errors import InvalidSpec
 from pypod.model.options.container import ContainerOptions
 
@@ -51,8 +51,10 @@ FLAGS: tuple[Flag, ...] = (
         name="rootfs", kind="bool", help="The first argument is not an image but the rootfs to the exploded container"
     ),
     *ACCESS_FLAGS,
+    *DECRYPTION_FLAGS,
     *HEALTH_FLAGS,
     *PLATFORM_FLAGS,
+    *RETRY_FLAGS,
     POLICY_FLAG,
 )
 

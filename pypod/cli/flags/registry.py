@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 
 from pypod.cli.flags.parser import Flag
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pypod import Access
     from pypod.cli.flags.parser import Parsed
 
@@ -32,10 +34,26 @@ ACCESS_FLAGS: tuple[Flag, ...] = (
         help="Require HTTPS and verify certificates when contacting registries",
     ),
 )
+RETRY_FLAGS: tuple[Flag, ...] = (
+    Flag(name="retry", kind="uint", default=3, help="Number of times to retry in case of failure"),
+    Flag(name="retry-delay", help="Delay between retries in case of failure (e.g. 2s)"),
+)
+# The keys of encrypted layers: using one reports that they are unavailable, not that the flag is unknown.
+DECRYPTION_FLAGS: tuple[Flag, ...] = (
+    Flag(name="decryption-key", kind="stringArray", hidden=True, help="Encrypted images are not available"),
+)
+ENCRYPTION_FLAGS: tuple[Flag, ...] = (
+    Flag(name="encrypt-layer", kind="strings", hidden=True, help="Encrypted images are not available"),
+    Flag(name="encryption-key", kind="stringArray", hidden=True, help="Encrypted images are not available"),
+)
 
 
 def access(options: Parsed) -> Access:
-    """Return the registry access options of the flags. Raises InvalidSpec, also for a missing file."""
+    """Return the registry access options of the flags. Raises InvalidSpec, also for a missing file, and Unsupported."""
+    for flag in (*DECRYPTION_FLAGS, *ENCRYPTION_FLAGS):
+        if flag in options.command.flags and options[flag.name]:
+            hint = "skopeo copy decrypts and encrypts images on the way"
+            raise Unsupported(f"--{flag.name}", f"--{flag.name}: encrypted images are not available", hint=hint)
     if options["authfile"] or "REGISTRY_AUTH_FILE" in os.environ:
         from pypod import Registries
 
@@ -66,7 +84,25 @@ def access_with(options: Parsed, *, cert_dir: str = "", credentials: tuple[str, 
         signature_policy=options["signature-policy"] if POLICY_FLAG in options.command.flags else "",
         credentials=credentials,
         user_agent=f"pypod/{__version__}",
+        **_retries(options),
     )
+
+
+def _retries(options: Parsed) -> dict[str, Any]:
+    """Return the fields for --retry and --retry-delay. Raises InvalidSpec."""
+    if not set(RETRY_FLAGS) <= set(options.command.flags):
+        return {}
+    found: dict[str, Any] = {"retries": options["retry"]} if options.changed("retry") else {}
+    if options["retry-delay"]:
+        from pypod.cli.flags.times import parse_duration_ns
+
+        try:
+            found["retry_delay_s"] = parse_duration_ns(options["retry-delay"]) / 1e9
+        except ValueError as error:
+            raise InvalidSpec("--retry-delay", str(error)) from error
+        if found["retry_delay_s"] < 0:
+            raise InvalidSpec("--retry-delay", f"the delay {options['retry-delay']} is negative")
+    return found
 
 
 def platform(options: Parsed) -> str:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.flags.registry import ACCESS_FLAGS, PLATFORM_FLAGS, POLICY_FLAG, access, platform
+from pypod.cli.flags.registry import (
+    ACCESS_FLAGS,
+    DECRYPTION_FLAGS,
+    PLATFORM_FLAGS,
+    POLICY_FLAG,
+    RETRY_FLAGS,
+    access,
+    platform,
+)
 from pypod.cli.render.plain_text import tell
 from pypod.errors import InvalidSpec, PypodError
 
@@ -30,7 +38,9 @@ PULL = Command(
         Flag(name="policy", default="always", help="Pull the image by this policy: always, missing, never, newer"),
         Flag(name="quiet", short="q", kind="bool", help="Suppress output information when pulling images"),
         *ACCESS_FLAGS,
+        *DECRYPTION_FLAGS,
         *PLATFORM_FLAGS,
+        *RETRY_FLAGS,
         POLICY_FLAG,
     ),
     examples=(

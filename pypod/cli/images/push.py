@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.flags.registry import ACCESS_FLAGS, access
+from pypod.cli.flags.registry import ACCESS_FLAGS, ENCRYPTION_FLAGS, RETRY_FLAGS, access
 from pypod.cli.render.telling import Telling
 from pypod.errors import InvalidSpec, Unsupported
 
@@ -23,6 +23,8 @@ PUSH = Command(
     synopsis="[options] IMAGE [DESTINATION]",
     flags=(
         *ACCESS_FLAGS,
+        *ENCRYPTION_FLAGS,
+        *RETRY_FLAGS,
         *SIGNING_FLAGS,
         Flag(name="all", kind="bool", help="If IMAGE is a manifest list, push it with all its images"),
         Flag(name="compress", kind="bool", help="Compress tarball image layers when pushing to a directory"),

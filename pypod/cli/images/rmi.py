@@ -40,6 +40,7 @@ IMAGE_PRUNE = Command(
             kind="bool",
             help="Remove all images not in use by containers, not just dangling ones",
         ),
+        Flag(name="build-cache", kind="bool", help="Accepted for compatibility with podman; has no effect"),
         Flag(name="external", kind="bool", help="Accepted for compatibility with podman; has no effect"),
         Flag(name="filter", kind="stringArray", help="Provide filter values (e.g. 'label=<key>=<value>')"),
         Flag(name="force", short="f", kind="bool", help="Do not prompt for confirmation"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags.parser import Command, Flag, UsageError
+from pypod.cli.flags.registry import ACCESS_FLAGS, access
 from pypod.cli.go.values import Struct
 from pypod.cli.render.plain_text import tell
 from pypod.errors import InvalidSpec, PypodError
@@ -27,10 +28,7 @@ SEARCH = Command(
     "\tUsers can limit the number of results.",
     synopsis="[options] TERM",
     flags=(
-        Flag(
-            name="authfile",
-            help="Path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override",
-        ),
+        *ACCESS_FLAGS,
         Flag(name="compatible", kind="bool", help="List stars, official and automated columns (Docker compatibility)"),
         Flag(
             name="filter", short="f", kind="strings", help="Filter output: stars=N, is-official, is-automated[=false]"
@@ -39,12 +37,6 @@ SEARCH = Command(
         Flag(name="limit", kind="int", help="Limit the number of results"),
         Flag(name="list-tags", kind="bool", help="List the tags of the input registry"),
         Flag(name="no-trunc", kind="bool", help="Do not truncate the output"),
-        Flag(
-            name="tls-verify",
-            kind="bool",
-            default=True,
-            help="Require HTTPS and verify certificates when contacting registries",
-        ),
     ),
     examples=("pypod search quay.io/podman", "pypod search --limit 3 --list-tags quay.io/podman/stable"),
     min_args=1,
@@ -55,9 +47,8 @@ SEARCH = Command(
 def run_search(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod search``."""
     from pypod import Registries
-    from pypod.cli.flags.registry import access_with
 
-    registries = Registries(access_with(options))
+    registries = Registries(access(options))
     registries.require_authfile()
     if options["limit"] < 0:
         raise UsageError("pypod search", f"limit {options['limit']} is negative")

@@ -24,6 +24,7 @@ SYSTEM_PRUNE = Command(
     synopsis="[options]",
     flags=(
         Flag(name="all", short="a", kind="bool", help="Remove all unused data"),
+        Flag(name="build", kind="bool", help="Accepted for compatibility with podman; has no effect"),
         Flag(name="filter", kind="stringArray", help="Provide filter values (e.g. 'label=<key>=<value>')"),
         Flag(name="force", short="f", kind="bool", help="Do not prompt for confirmation.  The default is false"),
         Flag(name="volumes", kind="bool", help="Prune volumes"),
