@@ -14,7 +14,7 @@ import pytest
 
 # processes that podman leaves behind, and its mounts, end with the namespaces
 APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 SNAPSHOT = (
     "import pickle, sys; sys.path.insert(0, sys.argv[1]); from tests.images.layers import snapshot;"
     "sys.stdout.buffer.write(pickle.dumps(snapshot(sys.argv[2])))"
