@@ -15,7 +15,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pypod.api.images.image import Image
     from pypod.api.options.create import MemberOptions
@@ -220,12 +220,17 @@ class Creation:
         from pypod.store import networks
 
         made: Sequence[VolumeRecord] = ()
+        contents = self._copied_secrets(spec)
         with Boundary("create container"), self._engine.database.transaction() as connection, connection:
             if spec.secrets:
                 from pypod.store import secrets
 
                 secrets.require(connection, [use.secret_id for use in spec.secrets])
             records.add_container(connection, record)
+            if contents:
+                from pypod.engine.storage.secrets import keep_copies
+
+                keep_copies(self._engine, record.id, contents)
             for one in connections:
                 networks.connect(connection, record.id, one)
             if spec.mounts:
@@ -237,6 +242,13 @@ class Creation:
             volumes.created(self._engine, made)
         announce.container(self._engine, announce.CREATE, record)
         return Container(self._engine, record.id, spec.name)
+
+    def _copied_secrets(self, spec: ContainerSpec) -> Mapping[str, bytes]:
+        if not any(use.copied for use in spec.secrets):
+            return {}
+        from pypod.engine.storage.secrets import copied
+
+        return copied(self._engine, spec)
 
     def _record(self, spec: ContainerSpec, pod: PodSpec | None, owner: str, image_id: str = "") -> ContainerRecord:
         from pypod.store import stored_specs

@@ -34,10 +34,11 @@ class Secrets:
     ) -> types.Secret:
         """Store ``content`` as a secret: in a file of the storage that only its owner can read, unencrypted.
 
+        The driver ``shell`` gives it to a command instead, ``pass`` to gpg; their ``options`` are podman's.
         With ``replace`` it takes the place of a secret with that name; containers that exist keep the old content.
 
         Raises InvalidSpec, also for content that is empty or of 512,000 bytes or more; AlreadyExists for a name in use;
-        Unsupported for a driver other than file.
+        Unsupported for another directory of the driver file; SystemFailure when another driver refuses the content.
 
         >>> engine.secrets.create("password", "swordfish")             # doctest: +SKIP
         >>> engine.containers.run("busybox", ["cat", "/run/secrets/password"], secrets=["password"])  # doctest: +SKIP

@@ -39,7 +39,7 @@ class SecretUse(Value):
     """The use of a secret by a container: as a file ``target``, or as the environment variable ``target``.
 
     ``secret_id`` identifies the content at the time of the container's creation. Until that was looked up, it is empty,
-    and so may be the target of a file.
+    and so may be the target of a file. ``copied`` says that the container has a copy of its own.
     """
 
     name: str
@@ -49,6 +49,7 @@ class SecretUse(Value):
     uid: int = 0
     gid: int = 0
     mode: int = DEFAULT_MODE
+    copied: bool = False
 
     @property
     def is_file(self) -> bool:
@@ -57,7 +58,8 @@ class SecretUse(Value):
 
     def of(self, spec: SecretSpec) -> SecretUse:
         """Return this use with the secret that it names."""
-        return self.replace(name=spec.name, secret_id=spec.id, target=self.target or f"{DIRECTORY}/{spec.name}")
+        target = self.target or f"{DIRECTORY}/{spec.name}"
+        return self.replace(name=spec.name, secret_id=spec.id, target=target, copied=spec.driver != FILE_DRIVER)
 
 
 def check_name(name: str) -> str:

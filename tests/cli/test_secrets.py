@@ -114,6 +114,107 @@ class TestCommands:
         )
 
 
+def shell_options(store: Path) -> str:
+    at = f"{store}/$SECRET_ID"
+    return f"list=ls {store},lookup=cat {at},store=cat > {at},delete=rm {at}"
+
+
+class TestDrivers:
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Path:
+        (tmp_path / "store").mkdir()
+        return tmp_path / "store"
+
+    def test_shell(self, storage, engine, store, file) -> None:
+        words = "-d", "shell", "--driver-opts", shell_options(store)
+        identifier = storage.ok("secret", "create", *words, "s1", file).strip()
+        assert (store / identifier).read_bytes() == b"swordfish"
+        assert os.listdir(f"{engine.layout.root}/secrets") == [f"{identifier}.json"]
+        shown = storage.ok("secret", "inspect", "--showsecret", "--format={{.Spec.Driver.Name}} {{.SecretData}}", "s1")
+        assert shown == "shell swordfish\n"
+        (store / identifier).rename(store / "away")
+        done = storage("secret", "rm", "s1")
+        message = f"Error: deleting secret s1: {identifier}: no secret data with ID"
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (125, message)
+        assert storage("secret", "exists", "s1").returncode == 0
+        (store / "away").rename(store / identifier)
+        other = storage.ok("secret", "create", "--replace", *words, "s1", "-", stdin=b"new").strip()
+        assert [(one.name, one.read_bytes()) for one in store.iterdir()] == [(other, b"new")]
+        storage.ok("secret", "rm", "s1")
+        assert list(store.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ("list=true,lookup=true", "missing config value: the shell driver needs delete, list, lookup, store"),
+            ("list=true,lookup=true,store=true,delete=true,x=y", 'invalid shell driver option: "x"'),
+            ("list=true,lookup=true,store=exit 3,delete=true", "creating secret s1: exit status 3"),
+        ],
+    )
+    def test_what_a_shell_cannot_keep(self, storage, file, options, message) -> None:
+        done = storage("secret", "create", "-d", "shell", "--driver-opts", options, "s1", file)
+        assert (done.returncode, done.stderr.splitlines()[0]) == (125, f"Error: {message}")
+        assert storage.ok("secret", "ls", "-q") == ""
+
+    def test_pass(self, storage, store, file, tmp_path, monkeypatch) -> None:
+        """gpg is called as podman calls it; this one only turns letters."""
+        program = tmp_path / "bin" / "gpg"
+        program.parent.mkdir()
+        program.write_text(
+            '#!/bin/sh\n[ "$1 $2" = "--homedir /keys" ] || exit 2\nshift 2\n'
+            'case "$1" in --decrypt) tr b-za a-z < "$2";;\n'
+            '--encrypt) [ "$2 $3" = "-r me" ] && tr a-z b-za > "$5";; esac\n'
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        (store / ".gpg-id").write_text("me\n")
+        below = store / "below"
+        below.mkdir()
+        options = f"root={below},gpghomedir=/keys"
+        identifier = storage.ok("secret", "create", "-d", "pass", "--driver-opts", options, "s1", file).strip()
+        assert (below / f"{identifier}.gpg").read_bytes() == b"txpsegjti"
+        assert storage.ok("secret", "inspect", "--showsecret", "--format={{.SecretData}}", "s1") == "swordfish\n"
+        storage.ok("secret", "rm", "s1")
+        assert [one.name for one in below.iterdir()] == []
+
+    def test_configured(self, storage, store, file, tmp_path, monkeypatch) -> None:
+        pairs = [one.partition("=")[::2] for one in shell_options(store).split(",")]
+        lines = [f"{name} = '{value}'\n" for name, value in pairs]
+        (tmp_path / "one.conf").write_text(f"[secrets]\ndriver = 'shell'\n[secrets.opts]\n{''.join(lines)}")
+        monkeypatch.setenv("CONTAINERS_CONF", str(tmp_path / "one.conf"))
+        identifier = storage.ok("secret", "create", "s1", file).strip()
+        assert (store / identifier).read_bytes() == b"swordfish"
+        done = storage("secret", "create", "--driver-opts", "list=true", "s2", file)  # instead of the configured ones
+        assert done.stderr.startswith("Error: missing config value")
+
+    @pytest.mark.root
+    def test_a_container_keeps_a_copy(self, storage, engine, store, file, busybox) -> None:
+        words = "-d", "shell", "--driver-opts", shell_options(store)
+        identifier = storage.ok("secret", "create", *words, "s1", file).strip()
+        uses = "--secret=s1", "--secret=s1,type=env,target=WORD"
+        script = 'cat /run/secrets/s1; echo " $WORD"'
+        flags = "--network=none", *uses, "--rootfs", f"{busybox}:O", "sh", "-c", script
+        storage.ok("run", "--explain", "--name=c", *flags)
+        storage.ok("create", "--name=c", *flags)
+        (store / identifier).write_bytes(b"changed")
+        assert storage.ok("start", "-a", "c") == "swordfish swordfish\n"
+        assert storage.ok("run", "--rm", *flags) == "changed changed\n"
+        storage.ok("secret", "rm", "s1")
+        assert storage.ok("start", "-a", "c") == "swordfish swordfish\n"
+        (copy,) = Path(engine.layout.root, "containers").glob("*/secrets/*")
+        assert (copy.name, stat.S_IMODE(copy.stat().st_mode)) == (identifier, 0o600)
+        storage.ok("rm", "c")
+        assert not copy.exists()
+
+    @pytest.mark.root
+    def test_a_lookup_that_fails(self, storage, busybox, file) -> None:
+        options = "list=true,lookup=false,store=true,delete=true"
+        identifier = storage.ok("secret", "create", "-d", "shell", "--driver-opts", options, "s1", file).strip()
+        done = storage("create", "--secret=s1", "--rootfs", busybox, "true")
+        assert (done.returncode, done.stderr) == (125, f"Error: {identifier}: no secret data with ID\n")
+        assert storage.ok("ps", "-aq") == ""
+
+
 class TestLibrary:
     def test_handles(self, engine) -> None:
         secret = engine.secrets.create("s1", "swordfish", labels={"a": "b"})
@@ -127,7 +228,7 @@ class TestLibrary:
         with pytest.raises(NoSuchSecret):
             secret.content()
         with pytest.raises(Unsupported):
-            engine.secrets.create("s1", b"x", driver="pass")
+            engine.secrets.create("s1", b"x", options={"path": "/elsewhere"})
         with pytest.raises(InvalidSpec):
             engine.containers.create(["true"], rootfs="/", secrets=["s1,type=what"])
 

@@ -95,7 +95,7 @@ def run_secret_create(options: Parsed, root: str | None) -> int:
                 name,
                 content,
                 driver=options["driver"] if options.changed("driver") else driver,
-                options={**own, **pairs},
+                options=pairs or own,
                 labels=labels(options["label"]),
                 replace=options["replace"],
             )

@@ -125,7 +125,7 @@ class Exec(Value):
             return ()
         from pypod.engine.storage import secrets
 
-        found = secrets.with_paths(self.context, self.container)
+        found = secrets.with_paths(self.context, self.record.id, self.container)
         asked = dict(self.asked.environment)
         return tuple((path, use) for path, use in found if not use.is_file and use.target not in asked)
 

@@ -207,16 +207,16 @@ def _surroundings(start: Start, root: Root, tracked: str, attached: tuple[Attach
         mapped=(*mapped_layers.mapped_trees(context, spec, maps), *(start.special.mapped() if start.special else ())),
         trees=_trees(start),
         keep_groups=start.session is not None and start.session.has_one_id,
-        secrets=_secrets(context, spec),
+        secrets=_secrets(context, record.id, spec),
     )
 
 
-def _secrets(context: Context, spec: ContainerSpec) -> tuple[tuple[str, SecretUse], ...]:
+def _secrets(context: Context, identifier: str, spec: ContainerSpec) -> tuple[tuple[str, SecretUse], ...]:
     if not spec.secrets:
         return ()
     from pypod.engine.storage import secrets
 
-    return secrets.with_paths(context, spec)
+    return secrets.with_paths(context, identifier, spec)
 
 
 def _settings(start: Start, tracked: str) -> list[Op]:

@@ -127,7 +127,7 @@ class Start(Value):
         if spec.secrets:
             from pypod.engine.storage import secrets
 
-            secrets.require_content(context, spec)
+            secrets.require_content(context, record.id, spec)
         volumes = _volumes(context, spec, maps)
         joins, infra = joining.joins(context, spec, pod, infra)
         return cls(

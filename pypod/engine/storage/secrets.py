@@ -1,4 +1,4 @@
-"""The content of secrets: a file each, readable only by their owner, kept until no container uses it.
+"""The content of secrets: a file each, readable only by their owner, kept until no container uses it, or a driver's.
 
 A container keeps the content that a secret had when the container was created, whether it is replaced or removed.
 """
@@ -10,8 +10,8 @@ import time
 
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import SHARED, Lock
-from pypod.engine.storage import secret_files
-from pypod.errors import InvalidSpec, NoSuchSecret, SystemFailure, Unsupported
+from pypod.engine.storage import secret_drivers, secret_files
+from pypod.errors import NoSuchSecret, SystemFailure, Unsupported
 from pypod.model.ids import new_id
 from pypod.model.secret import BYTES_LIMIT, FILE_DRIVER, ID_DIGITS, SecretSpec, check_content, is_secret_id
 from pypod.store import secrets
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.model.container import ContainerSpec
     from pypod.model.secret import SecretUse
-
-_OTHER_DRIVERS = ("pass", "shell")
 
 
 def create(
@@ -38,39 +36,54 @@ def create(
     replace: bool = False,
 ) -> SecretSpec:
     """Store a secret; see ``Secrets.create``."""
-    if driver in _OTHER_DRIVERS:
-        raise Unsupported("--driver", f"the secret driver {driver} is not available", hint="use the driver file")
-    if driver != FILE_DRIVER:
-        raise InvalidSpec("--driver", "invalid driver")
+    asked = dict(options or {})
+    secret_drivers.check(driver, asked)
+    if driver == FILE_DRIVER and asked.setdefault("path", context.layout.secrets) != context.layout.secrets:
+        hint = "choose another storage with --root"
+        raise Unsupported("--driver-opts", f"the files of secrets are in {context.layout.secrets}", hint=hint)
     now_ns = time.time_ns()
-    own = {"path": context.layout.secrets, **(options or {})}
     spec = SecretSpec(
         id=new_id()[:ID_DIGITS],
         name=name,
         created_ns=now_ns,
         updated_ns=now_ns,
         driver=driver,
-        options=tuple(sorted(own.items())),
+        options=tuple(sorted(asked.items())),
         labels=tuple(sorted((labels or {}).items())),
     )
     check_content(content)
     with Boundary(f"create secret {name}"), Lock(context.layout.secrets, SHARED) as lock, lock:
-        secret_files.write(context.layout.secrets, spec.id, content)
+        _store(context, spec, content)
         try:
             with context.database.transaction() as connection, connection:
-                before, unused = _existing(context, name) if replace else None, ""
+                before, unused = _existing(context, name) if replace else None, False
                 if before is not None:
                     spec = spec.replace(created_ns=before.created_ns)
                     secret_files.forget(context.layout, before.id)
-                    unused = before.id if secrets.remove(connection, before.id) else ""
+                    unused = secrets.remove(connection, before.id)
                 secrets.add(connection, spec)
                 secret_files.keep(context.layout, spec)
         except BaseException:
             secret_files.forget(context.layout, spec.id)
-            secret_files.unlink(context.layout, spec.id)
+            _delete(context, spec)
             raise
-        secret_files.unlink(context.layout, unused)
+        if before is not None and (unused or before.driver != FILE_DRIVER):
+            _delete(context, before)
     return spec
+
+
+def _store(context: Context, spec: SecretSpec, content: bytes) -> None:
+    if spec.driver == FILE_DRIVER:
+        secret_files.write(context.layout.secrets, spec.id, content)
+    else:
+        secret_drivers.store(spec, content)
+
+
+def _delete(context: Context, spec: SecretSpec) -> None:
+    if spec.driver == FILE_DRIVER:
+        secret_files.unlink(context.layout, spec.id)
+    else:
+        secret_drivers.delete(spec)
 
 
 def _existing(context: Context, name: str) -> SecretSpec | None:
@@ -82,7 +95,9 @@ def _existing(context: Context, name: str) -> SecretSpec | None:
 
 
 def content_of(context: Context, spec: SecretSpec) -> bytes:
-    """Return the content of a secret. Raises SystemFailure when its file is gone."""
+    """Return the content of a secret. Raises SystemFailure when it is gone."""
+    if spec.driver != FILE_DRIVER:
+        return secret_drivers.lookup(spec)
     with Boundary(f"read secret {spec.name}"):
         file = secret_files.path(context.layout, spec.id)
         fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -93,6 +108,8 @@ def content_of(context: Context, spec: SecretSpec) -> bytes:
 def remove(context: Context, spec: SecretSpec) -> None:
     """Remove a secret; containers that use it keep its content."""
     with Boundary(f"remove secret {spec.name}"), Lock(context.layout.secrets, SHARED) as lock, lock:
+        if spec.driver != FILE_DRIVER:  # first: it may not be able to, and then the secret stays
+            secret_drivers.delete(spec)
         secret_files.forget(context.layout, spec.id)
         with context.database.transaction() as connection, connection:
             is_unused = secrets.remove(connection, spec.id)
@@ -113,17 +130,36 @@ def resolved(context: Context, uses: Iterable[SecretUse]) -> tuple[SecretUse, ..
     return tuple(found.values())
 
 
-def with_paths(context: Context, spec: ContainerSpec) -> tuple[tuple[str, SecretUse], ...]:
+def copied(context: Context, spec: ContainerSpec) -> dict[str, bytes]:
+    """Return the content of those of a new container's secrets that it is to have a copy of, by id."""
+    identifiers = dict.fromkeys(use.secret_id for use in spec.secrets if use.copied)
+    return {one: content_of(context, secrets.find(context.database, one)) for one in identifiers}
+
+
+def keep_copies(context: Context, identifier: str, contents: Mapping[str, bytes]) -> None:
+    """Write what ``copied`` returned to the directory of a new container. Raises OSError."""
+    directory = _copies(context, identifier)
+    if contents:
+        os.makedirs(directory, 0o700)
+    for secret_id, content in contents.items():
+        secret_files.write(directory, secret_id, content)
+
+
+def _copies(context: Context, identifier: str) -> str:
+    return f"{context.layout.container(identifier)}/secrets"
+
+
+def with_paths(context: Context, identifier: str, spec: ContainerSpec) -> tuple[tuple[str, SecretUse], ...]:
     """Return the secrets of a container with the path of each one's content."""
-    return tuple(
-        (secret_files.path(context.layout, use.secret_id), use) for use in spec.secrets if is_secret_id(use.secret_id)
-    )
+    places = context.layout.secrets, _copies(context, identifier)
+    return tuple((f"{places[use.copied]}/{use.secret_id}", use) for use in spec.secrets if is_secret_id(use.secret_id))
 
 
-def require_content(context: Context, spec: ContainerSpec) -> None:
+def require_content(context: Context, identifier: str, spec: ContainerSpec) -> None:
     """Raise SystemFailure when the content of one of a container's secrets is missing."""
-    for file, use in with_paths(context, spec):
-        if not os.path.lexists(file):
+    is_new = not os.path.isdir(context.layout.container(identifier))  # it is explained, and has no copies
+    for file, use in with_paths(context, identifier, spec):
+        if not os.path.lexists(file) and not (is_new and use.copied):
             what = f"the content of secret {use.name} is missing: {file}"
             raise SystemFailure("read a secret", 2, what, hint="create the secret and the container again")
 
