@@ -102,6 +102,10 @@ class Creation:
             if spec.limits is not None:
                 settings_of(self._engine, spec.limits)  # raises for unsupported limits before the container exists
             conf_settings(self._engine, spec.cgroup_conf)
+            if settings.get("engine", "hooks_dir"):
+                from pypod.engine.configuration import hooks
+
+                hooks.refuse(settings, spec)
 
             def add(spec: ContainerSpec) -> types.Container:
                 return self._add(self._record(spec, pod_spec, owner, found.id if found else ""), spec, connections)

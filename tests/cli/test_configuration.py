@@ -255,6 +255,30 @@ class TestFlagsBeforeTheVerb:
         done = pypod("--hooks-dir", str(tmp_path), "ps")
         assert done.stderr == f"Error: OCI hooks are not available: {tmp_path}/a.json would not be run\n"
 
+    @pytest.mark.parametrize(
+        ("when", "is_for"),
+        [
+            ('{"always": true}', True),
+            ('{"always": false}', False),
+            ("{}", False),
+            ('{"commands": ["^/bin/tr"]}', True),
+            ('{"commands": ["^/usr"]}', False),
+            ('{"annotations": {"^a$": "^b"}}', True),
+            ('{"annotations": {"^a$": "^c"}}', False),
+            ('{"hasBindMounts": true}', True),
+            ('{"hasBindMounts": true, "commands": ["^/usr"]}', False),
+            ("[", True),
+        ],
+    )
+    def test_configured_hooks(self, pypod, configured, tmp_path, when, is_for) -> None:
+        hooks = tmp_path / "hooks.d"
+        hooks.mkdir()
+        (hooks / "a.json").write_text(f'{{"version": "1.0.0", "hook": {{"path": "/bin/true"}}, "when": {when}}}')
+        configured(f'[engine]\nhooks_dir = ["/no/such", "{hooks}"]\n')
+        done = pypod("create", "--annotation=a=bc", "--volume=/usr:/usr:ro", "--rootfs", "/", "/bin/true")
+        assert done.returncode == (125 if is_for else 0), done
+        assert (f"OCI hooks are not available: {hooks}/a.json would not be run" in done.stderr) is is_for
+
     def test_all_are_in_the_help(self, pypod) -> None:
         out = pypod.ok("--help")
         for name in ("root", "runroot", "storage-driver", "log-level", "module", "noout", "volumepath"):
