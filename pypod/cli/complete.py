@@ -74,7 +74,11 @@ def _candidates(words: list[str], top: Command, root: str | None) -> Found:
             listed = starting(current, commands_of(group))
             return (listed if "" not in verbs else [*listed, *_of_row(verbs[""], [], current, store)[0]]), NO_FILES
     row = verbs.get(rest[0]) if rest else None
-    if row is not None:
+    pair = " ".join(rest[:2])
+    if len(rest) > 1 and pair in verbs:
+        row = verbs[pair]
+        del rest[:2]
+    elif row is not None:
         del rest[0]
     elif "" in verbs:
         row = verbs[""]

@@ -19,11 +19,14 @@ _NAMESPACES = ("container:", "host", "ns:", "private")
 _MODES = ("bridge", "container:", "host", "none", "ns:", "pasta", "private", "slirp4netns")
 # Values of flags that are words of their own or names of objects.
 _FLAG_VALUES: dict[str, tuple[str, ...]] = {
+    "cgroup-manager": ("cgroupfs", "systemd"),
     "cgroupns": _NAMESPACES,
     "cgroups": ("disabled", "enabled", "no-conmon", "split"),
     "compression": ("gzip", "zstd"),
     "condition": ("configured", "created", "exited", "paused", "removing", "running", "stopped", "stopping", "unknown"),
     "ipc": (*_NAMESPACES, "shareable"),
+    "events-backend": ("file", "none"),
+    "log-level": ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"),
     "log-driver": ("k8s-file", "none"),
     "network": _MODES,
     "os": ("linux",),
@@ -33,6 +36,18 @@ _FLAG_VALUES: dict[str, tuple[str, ...]] = {
     "systemd": ("always", "false", "true"),
     "userns": (*_NAMESPACES, "auto", "keep-id", "nomap"),
     "uts": _NAMESPACES,
+}
+# Those of single commands, by the name of the Command.
+_VERB_VALUES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("images", "sort"): ("created", "id", "repository", "size", "tag"),
+    ("inspect", "type"): ("all", "container", "image", "network", "pod", "volume"),
+    ("manifest_push", "format"): ("oci", "v2s2"),
+    ("network_create", "driver"): ("bridge", "ipvlan", "macvlan"),
+    ("pod_create", "share"): ("cgroup", "ipc", "net", "none", "pid", "user", "uts"),
+    ("pod_ps", "sort"): ("created", "id", "name", "number", "status"),
+    ("push", "format"): ("oci", "v2s2"),
+    ("save", "format"): ("docker-archive", "docker-dir", "oci-archive", "oci-dir"),
+    ("trust_set", "type"): ("accept", "reject", "signedBy"),
 }
 _FLAG_KINDS = {
     "container": "CONTAINER",
@@ -85,9 +100,10 @@ def values(flag: Flag, current: str, store: Store, verb: str) -> Found:
 
         before = "SIG" if current[:3].upper() == "SIG" else ""
         return starting(current.upper(), [(f"{before}{one}", "") for one in SIGNALS]), NO_FILES
-    if flag.name == "format" and not flag.choices and flag.kind == "string":
+    own = _VERB_VALUES.get((verb, flag.name))
+    if flag.name == "format" and not own and not flag.choices and flag.kind == "string":
         return _formats(current, verb)
-    words = flag.choices or _FLAG_VALUES.get(flag.name, ())
+    words = own or flag.choices or _FLAG_VALUES.get(flag.name, ())
     kind = _FLAG_KINDS.get(flag.name, "")
     found = [*(store.names(kind, current) if kind else ()), *starting(current, [(one, "") for one in words])]
     if flag.name in _PATH_FLAGS:

@@ -216,7 +216,8 @@ GROUPS: dict[str, tuple[str, Verbs]] = {
 
 # Other words for a verb of a group, which its list of commands leaves out, as podman's does.
 _OTHER_WORDS: dict[str, tuple[str, ...]] = {
-    "container": ("ls",),
+    "": ("umount",),
+    "container": ("ls", "umount"),
     "image": ("ls", "umount"),
     "network": ("list", "remove"),
     "pod": ("list", "ls"),

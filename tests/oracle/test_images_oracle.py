@@ -213,6 +213,17 @@ def test_diff(both: Both) -> None:
 
 
 @words_of_4
+@words_of_4
+def test_json_has_an_entry_for_each_name(both: Both) -> None:
+    counts = []
+    for run in (both.podman, both.ours):
+        assert run("tag", "tiny:base", "second:v2").returncode == 0
+        entries = json.loads(run("images", "--format", "json", "--filter", "reference=tiny:base").stdout)
+        counts.append([len(entries), sorted(entries[0]["Names"])])
+        assert run("untag", "tiny:base", "second:v2").returncode == 0
+    assert counts[1] == counts[0]
+
+
 def test_json_of_images(both: Both) -> None:
     theirs = json.loads(both.podman("images", "--format", "json").stdout)
     ours = json.loads(both.ours.ok("images", "--format", "json"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,75 @@ def test_scp_says_what_there_is_instead(pypod) -> None:
     done = pypod("image", "scp", "box", "host::")
     assert (done.returncode, done.stdout) == (125, "")
     assert "pypod save box | ssh HOST pypod load" in done.stderr
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Iterator[list[str]]:
+    """podman with a storage of its own."""
+    run = Path("/run") / f"w-{tmp_path.name[-20:]}"
+    words = ["--log-level=error", "--storage-driver", "vfs", "--root", str(tmp_path / "theirs"), "--runroot", str(run)]
+    yield [*words, "--network-config-dir", str(tmp_path / "networks")]
+    shutil.rmtree(run, ignore_errors=True)
+
+
+@words_of_4
+@pytest.mark.parametrize(
+    "line",
+    [
+        "stop -l",
+        "pod ps -l",
+        "pod rm -l",
+        "pod inspect -l",
+        "pod top -l",
+        "pod logs -l",
+        "inspect --size --type image x",
+        "inspect --latest --type image x",
+        "manifest remove nosuch sha256:" + "0" * 64,
+        "manifest push nosuch dir:/nosuch",
+        "import /nosuch.tar",
+        "secret create one -",
+        "manifest rm nosuch nosuch2",
+        "network ls --format {{.Nosuch}}",
+    ],
+)
+def test_failures_are_told_alike(pypod, theirs, line: str) -> None:
+    wanted = podman(*theirs, *line.split())
+    got = subprocess.run(
+        [*pypod.words, *line.split()], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert (got.returncode, got.stdout, got.stderr) == (wanted.returncode, wanted.stdout, wanted.stderr)
+
+
+def test_what_a_pod_lacks_is_empty_in_templates(pypod, theirs) -> None:
+    template = "{{.Mounts}} {{.Devices}} {{.SecurityOpts}} {{.VolumesFrom}} {{.Namespace}}"
+    line = ["pod", "create", "--infra=false", "--name", "one"]
+    assert podman(*theirs, *line).returncode == 0
+    pypod.ok(*line)
+    wanted = podman(*theirs, "pod", "inspect", "one", "--format", template)
+    assert pypod.ok("pod", "inspect", "one", "--format", template) == wanted.stdout == "[] [] [] [] \n"
+    podman(*theirs, "pod", "rm", "one")
+    pypod.ok("pod", "create", "--name", "two", "--security-opt", "label=disable", "--device", "/dev/null:/dev/a")
+    assert pypod.ok("pod", "inspect", "two", "--format", "{{.SecurityOpts}}") == "[label=disable]\n"
+    assert pypod.ok("pod", "inspect", "two", "--format", "{{(index .Devices 0).PathInContainer}}") == "/dev/a\n"
+    pypod.ok("pod", "rm", "two")
+
+
+def test_connecting_again_before_the_first_start(pypod) -> None:
+    """podman 4.3 and 5 say nothing, as docker does."""
+    pypod.ok("network", "create", "one")
+    pypod.ok("create", "--name", "box", "--network", "one", "--rootfs", "/:O", "true")
+    pypod.ok("network", "connect", "one", "box")
+    pypod.ok("rm", "box")
+    pypod.ok("network", "rm", "one")
+
+
+def test_info_takes_the_old_flag_for_details(pypod) -> None:
+    assert podman("info", "-D").returncode == 0
+    assert pypod.ok("info", "-D", "--format", "{{.Host.OS}}") == "linux\n"
+
+
+def test_prune_without_an_answer(pypod) -> None:
+    pypod.ok("volume", "create", "one")
+    done = pypod("volume", "prune", stdin=b"")
+    assert (done.returncode, done.stderr) == (125, "Error: EOF\n")
+    assert pypod.ok("volume", "ls", "-q") == "one\n"

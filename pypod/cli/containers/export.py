@@ -115,7 +115,8 @@ def _pieces(path: str) -> Iterator[bytes]:
     try:
         file = open(0, "rb", closefd=False) if path == "-" else open(path, "rb")  # noqa: SIM115
     except OSError as error:
-        raise InvalidSpec("PATH", f"open {path}: {os.strerror(error.errno or 0)}") from error
+        reason = os.strerror(error.errno or 0).lower()
+        raise InvalidSpec("PATH", f'error opening "{path}": open {path}: {reason}') from error
     with file:
         while piece := file.read(_PIECE_BYTES):
             yield piece

@@ -89,14 +89,14 @@ def _chosen(options: Parsed, engine: Engine) -> list[ImageSummary]:
 def _write(options: Parsed, found: list[ImageSummary], listing: ImageListing) -> None:
     from pypod.cli.render.output import is_json
 
+    rows = sorted(rows_of(found, listing), key=_SORT_KEYS[options["sort"]])
     if is_json(options["format"]) and not options["quiet"]:
         from pypod.cli.go.json import encode
         from pypod.cli.images.row import as_json
 
-        listed = [as_json(one) for one in found]
+        listed = [as_json(row.image) for row in rows]
         sys.stdout.write(encode(listed, indent="    ", escape_html=True) + "\n")
         return
-    rows = sorted(rows_of(found, listing), key=_SORT_KEYS[options["sort"]])
     if options["quiet"]:
         # each image once, however many names it has
         sys.stdout.write("".join([f"{one}\n" for one in dict.fromkeys(row["ID"] for row in rows)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.cli.flags.parser import Command, Flag
 from pypod.cli.flags.registry import ACCESS_FLAGS, access
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,8 +119,12 @@ def run_manifest_remove(options: Parsed, root: str | None) -> int:
 
     name, digest = options.positionals
     with Engine(root) as engine:
-        found = engine.manifests.get(name)
-        found.remove(digest)
+        try:
+            found = engine.manifests.get(name)
+            found.remove(digest)
+        except PypodError as error:
+            error.message = f"removing from manifest list {name}: {error.message}"
+            raise
         print(found.id)
     return 0
 

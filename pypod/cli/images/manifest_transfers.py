@@ -6,7 +6,7 @@ from pypod.cli.flags.parser import Command, Flag
 from pypod.cli.flags.registry import ACCESS_FLAGS
 from pypod.cli.images.manifest import INSECURE, reach
 from pypod.cli.images.push import SIGNING_FLAGS, refuse_signing, write_digest
-from pypod.cli.render.plain_text import tell
+from pypod.cli.render.plain_text import joined, tell
 from pypod.errors import InvalidSpec, NoSuchImage, PypodError
 
 TYPE_CHECKING = False
@@ -111,7 +111,11 @@ def run_manifest_push(options: Parsed, root: str | None) -> int:
     how = reach(options)
     name, destination = (*options.positionals, "")[:2]
     with Engine(root) as engine:
-        found = engine.manifests.get(name)
+        try:
+            found = engine.manifests.get(name)
+        except NoSuchImage as error:
+            error.message = f"retrieving local image from image name {name}: {error.message}"
+            raise
         with Telling(quiet=options["quiet"]) as telling:
             digest = found.push(
                 destination,
@@ -143,8 +147,7 @@ def run_manifest_rm(options: Parsed, root: str | None) -> int:
                 failures.append(error)
                 continue
             print("".join([f"Untagged: {one}\n" for one in names]) + f"Deleted: {found.id}", flush=True)
-    for failure in failures:
-        tell(f"Error: {failure}")
     if not failures:
         return 0
+    tell(f"Error: {joined(failures)}")
     return 1 if all(isinstance(failure, NoSuchImage) for failure in failures) else 125

@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.render.plain_text import tell
+from pypod.cli.render.plain_text import joined, tell
 from pypod.errors import InUse, InvalidSpec, NoSuchImage, PypodError
 
 TYPE_CHECKING = False
@@ -160,9 +160,7 @@ class _Removal:
         failures = self.failures
         if not failures:
             return 0
-        said = [str(failure) for failure in failures]
-        text = said[0] if len(said) == 1 else "\n\t* ".join([f"{len(said)} errors occurred:", *said])
-        tell(f"Error: {text}")
+        tell(f"Error: {joined(failures)}")
         if any(isinstance(failure, InUse) for failure in failures):
             return BUSY
         return MISSING if all(isinstance(failure, NoSuchImage) for failure in failures) else FAILED

@@ -92,6 +92,8 @@ FIELDS: dict[str, Callable[[ImageRow], Any]] = {
     "History": lambda row: ", ".join(row.image.past_names),
     "ID": _id,
     "Id": lambda row: row.image.id,
+    "IsDangling": lambda row: not row.image.names,
+    "IsReadOnly": lambda _: False,
     "Labels": _labels,
     "Names": lambda row: list(row.image.names),
     "ParentId": lambda _: "",
@@ -118,7 +120,7 @@ def columns(*, digests: bool = False, history: bool = False) -> list[Column]:
 
 
 def as_json(image: ImageSummary) -> Struct:
-    """Return an image as ``--format json`` shows it: one entry with all its names."""
+    """Return an image as ``--format json`` shows it, once for each row: an entry with all its names."""
     names = list(image.names)
     created_s = image.created_ns // _SECOND_NS
     found = Struct(

@@ -97,12 +97,16 @@ def _tag_rows(options: Parsed, registries: Registries) -> list[Struct]:
         except PypodError as error:
             failures.append(error)
         else:
-            rows += [Struct(Name=parse(name).name, Tag=_safe(tag)) for tag in found]
+            rows += [_Report(Name=parse(name).name, Tag=_safe(tag)) for tag in found]
     if failures and not rows:
         raise failures[0]
     for failure in failures:
         tell(f"Warning: {failure}")
     return rows
+
+
+class _Report(Struct):
+    type_name = "entities.ImageSearchReport"
 
 
 def _filter(text: str) -> Callable[[Struct], bool]:
@@ -116,7 +120,9 @@ def _filter(text: str) -> Callable[[Struct], bool]:
     if not equals:
         raise InvalidSpec("--filter", f'invalid filter "{text}", should be stars=<value>')
     if not (value.isascii() and value.isdigit()):
-        raise InvalidSpec("--filter", f'incorrect value type for stars filter: "{value}" is no number')
+        raise InvalidSpec(
+            "--filter", f'incorrect value type for stars filter: strconv.Atoi: parsing "{value}": invalid syntax'
+        )
     return lambda row: bool(row["Stars"] >= int(value))
 
 
@@ -124,7 +130,7 @@ def _row(found: FoundRepository, *, no_trunc: bool) -> Struct:
     description = _safe(found.description).replace("\t", " ")
     if not no_trunc and len(description) > _DESCRIPTION_LENGTH:
         description = f"{description[:_DESCRIPTION_LENGTH]}..."
-    return Struct(
+    return _Report(
         Index=found.registry,
         Name=_safe(found.name),
         Description=description,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags.parser import Command
+from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,14 +30,23 @@ UNTAG = Command(
 def run_tag(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod tag``."""
     from pypod.api.engine import Engine
-    from pypod.model.images.reference import full_name
 
     word, *names = options.positionals
     with Engine(root) as engine:
         image = engine.images.find(word)
-        for name in [full_name(name) for name in names]:  # validate all names before adding any
+        for name in [_full(name) for name in names]:  # validate all names before adding any
             image.tag(name)
     return 0
+
+
+def _full(name: str) -> str:
+    from pypod.model.images.reference import full_name
+
+    try:
+        return full_name(name)
+    except InvalidSpec as error:
+        error.message = f'normalizing name "{name}": {error.message}'
+        raise
 
 
 def run_untag(options: Parsed, root: str | None) -> int:

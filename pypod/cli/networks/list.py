@@ -78,6 +78,7 @@ def _write_format(options: Parsed, specs: list[NetworkSpec], forms: list[dict[st
     rows: list[Struct] = []
     for spec, form in zip(specs, forms, strict=True):
         row = network_struct(form)
+        row.type_name = "network.ListPrintReports"
         row["ID"] = _identifier(options, spec)
         row["Labels"] = ",".join([f"{name}={value}" for name, value in spec.labels])
         rows.append(row)

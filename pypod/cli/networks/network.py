@@ -229,13 +229,18 @@ def run_network_connect(options: Parsed, root: str | None) -> int:
 
     network, name = options.positionals
     with Engine(root) as engine:
-        _connectable(engine, name).connect(
-            network,
-            ip=options["ip"],
-            ip6=options["ip6"],
-            mac_address=options["mac-address"],
-            aliases=options["alias"],
-        )
+        one = _connectable(engine, name)
+        try:
+            one.connect(
+                network,
+                ip=options["ip"],
+                ip6=options["ip6"],
+                mac_address=options["mac-address"],
+                aliases=options["alias"],
+            )
+        except AlreadyExists:
+            if one.state().status.lower() != "created":  # before the first start, podman says nothing
+                raise
     return 0
 
 

@@ -181,7 +181,10 @@ def _rows(options: Parsed, engine: Engine) -> list[PodRow]:
 
     found = engine.pods.summaries()
     if options["latest"]:
-        found = found[-1:]
+        from pypod.cli.flags.selection import latest_pod
+
+        newest = latest_pod(engine).id
+        found = [one for one in found if one.id == newest]
     if options["filter"]:
         from pypod.cli.pods.filters import compile_pod_filters
 

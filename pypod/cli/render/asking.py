@@ -19,7 +19,7 @@ def shown_line(prompt: str, argument: str, failure: str) -> str:
     print(prompt, end="", flush=True)
     line = sys.stdin.readline()
     if not line:
-        raise InvalidSpec(argument, f"{failure}: EOF")
+        raise InvalidSpec(argument, f"{failure}: EOF" if failure else "EOF")
     return line.strip()
 
 

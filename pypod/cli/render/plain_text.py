@@ -14,7 +14,10 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TextIO
+
+    from pypod.errors import PypodError
 
 _LAYOUT = "\n\t"
 _BEGUN_S = time.monotonic()
@@ -72,3 +75,9 @@ def control(stream: TextIO, sequence: str) -> None:
         stream.control(sequence)
     else:
         stream.write(sequence)
+
+
+def joined(failures: Sequence[PypodError]) -> str:
+    """Return the message of one failure, or of several as podman lists them."""
+    said = [str(failure) for failure in failures]
+    return said[0] if len(said) == 1 else "\n\t* ".join([f"{len(said)} errors occurred:", *said])

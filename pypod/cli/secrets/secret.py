@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
 from pypod.cli.flags.parser import Command, Flag, UsageError
@@ -117,7 +118,7 @@ def _variable(name: str) -> bytes:
 
 def _content(path: str) -> bytes:
     if path in ("-", "/dev/stdin"):
-        if os.isatty(0):
+        if stat.S_ISCHR(os.fstat(0).st_mode):  # a terminal, /dev/null
             raise InvalidSpec("FILE", "if `-` is used, data must be passed into stdin")
         return _read(0)
     try:

@@ -11,7 +11,6 @@ from pypod.errors import (
     NoSuchContainer,
     NoSuchImage,
     NoSuchNetwork,
-    NoSuchPod,
     NoSuchVolume,
     NotFound,
     PypodError,
@@ -97,6 +96,10 @@ def run_inspect(options: Parsed, root: str | None) -> int:
     if kind not in _TYPES:
         choices = ", ".join(f'"{name}"' for name in _TYPES[:-1])
         raise InvalidSpec("--type", f'invalid type "{kind}": must be {choices}, or "all"')
+    if options["size"] and kind in ("image", "pod"):
+        raise InvalidSpec("--size", f'size is not supported for type "{kind}"')
+    if options["latest"] and kind in ("image", "network", "volume"):
+        raise InvalidSpec("--latest", f'latest is not supported for type "{kind}"')
     return _inspect(options, root, kind, size=options["size"])
 
 
@@ -166,14 +169,15 @@ def _inspect(options: Parsed, root: str | None, kind: str, *, size: bool = False
 
 
 def _latest(engine: Engine, kind: str) -> str:
+    from pypod.cli.flags.selection import latest_pod
+
     if kind == "pod":
-        pods = engine.pods.list()
-        if not pods:
-            raise NoSuchPod("--latest")
-        return pods[-1].id
+        return latest_pod(engine).id
     containers = engine.containers.summaries()
     if not containers:
-        raise NoSuchContainer("--latest")
+        error = NoSuchContainer("--latest")
+        error.message = "inspecting object: no containers to inspect: no such container"
+        raise error
     return containers[-1].id
 
 

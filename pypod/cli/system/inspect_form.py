@@ -19,7 +19,19 @@ _MAPS = frozenset(
 _SETS = frozenset(("ExposedPorts", "Volumes"))  # maps to struct{}
 # Go prints a nil list and a nil map like empty ones; only in JSON are they null.
 _NIL_LISTS = frozenset(
-    ("Cmd", "DNSOption", "DNSSearch", "DNSServer", "EffectiveCaps", "HostAdd", "Links", "Log", "OnBuild", "VolumesFrom")
+    (
+        "Entrypoint",
+        "Cmd",
+        "DNSOption",
+        "DNSSearch",
+        "DNSServer",
+        "EffectiveCaps",
+        "HostAdd",
+        "Links",
+        "Log",
+        "OnBuild",
+        "VolumesFrom",
+    )
 )
 _NIL_MAPS = _MAPS | _SETS | {"CgroupConf", "Config"}
 # The fields that podman marks with omitempty, by form; a form is identified by a field that no other form has.
@@ -80,11 +92,20 @@ _GO_NAMES = {
     "memory_reservation": "MemoryReservation",
     "memory_swap": "MemorySwap",
     "pids_limit": "PidsLimit",
+    "devices": "Devices",
+    "mounts": "Mounts",
+    "security_opt": "SecurityOpts",
     "author": "Author",
     "comment": "Comment",
     "created": "Created",
     "created_by": "CreatedBy",
     "empty_layer": "EmptyLayer",
+}
+
+# What templates find in a pod that has nothing of the kind.
+_OMITTED_FOR_PODS = {
+    "Namespace": "",
+    **dict.fromkeys(("Devices", "Mounts", "SecurityOpts", "VolumesFrom"), NilList()),
 }
 
 
@@ -105,6 +126,8 @@ class _Inspected(_Formed):
     def __missing__(self, key: str) -> Any:
         if key == "Networks" and "SandboxKey" in self:  # JSON omits an empty one
             return NilMap()
+        if "NumContainers" in self and key in _OMITTED_FOR_PODS:
+            return _OMITTED_FOR_PODS[key]
         return self[{"ID": "Id", "Healthcheck": "Health"}[key]]
 
 

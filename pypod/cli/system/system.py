@@ -17,7 +17,7 @@ INFO = Command(
     summary="Display pypod system information",
     description="Display information pertaining to the host, current storage stats, and version of pypod.",
     synopsis="[options]",
-    flags=(_FORMAT,),
+    flags=(_FORMAT, Flag(name="debug", short="D", kind="bool", hidden=True)),
     examples=("pypod info", "pypod info --format '{{.Host.CgroupVersion}}'"),
     max_args=0,
 )

@@ -72,6 +72,8 @@ def _write_format(text: str, forms: list[dict[str, Any]], *, noheading: bool) ->
         sys.stdout.write(encode([as_json(form) for form in forms], indent="  ", escape_html=True) + "\n")
         return
     rows: list[Struct] = [for_template(form) for form in forms]
+    for row in rows:
+        row.type_name = "*entities.VolumeListReport"
     fields = tuple(rows[0]) if rows else ("Name", "Driver")
     write_format(
         text,

@@ -130,6 +130,8 @@ class Session:
         reason = _reason(response)
         status = response.status
         if status in (401, 403):
+            if status == 401 and reason.startswith("status "):  # the answer to HEAD has no message
+                reason = "unauthorized: authentication required"
             known = self._found is not None and self._found[1].known
             hint = "" if known and status == 401 else f"log in with: pypod login {self.endpoint.reference.domain}"
             wrong = "invalid username/password: " if known and status == 401 else ""

@@ -23,7 +23,8 @@ def apply(config: dict[str, Any], instructions: Iterable[str]) -> None:
         name, value = _split(instruction)
         change = _CHANGES.get(name.upper())
         if change is None:
-            raise InvalidSpec("--change", f"invalid change {instruction!r}: unknown instruction", hint=_HINT)
+            wrong = f"invalid instruction {name}" if value else "must be formatted as KEY VALUE"
+            raise InvalidSpec("--change", f'invalid change "{instruction}" - {wrong}', hint=_HINT)
         if not value and (change not in _CLEARED or not instruction.strip().endswith("=")):
             raise InvalidSpec("--change", f"invalid change {instruction!r}: missing value")
         change(config, value)
