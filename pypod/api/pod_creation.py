@@ -246,6 +246,7 @@ def _of_network(options: PodOptions, *, shared: bool) -> tuple[Asked, dict[str, 
     hosts = specs.check_add_hosts(options.add_hosts)
     specs.check_hosts(hosts, asked, no_hosts=no_hosts, infra=options.infra)
     fields = {"add_hosts": hosts, "no_hosts": no_hosts, "hosts_file": specs.check_hosts_file(options.hosts_file)}
+    fields["no_hostname"] = options.no_hostname
     fields |= {"net": asked.mode.mode, "net_program": asked.program}
     return asked, {**fields, **dns_words}
 

@@ -60,6 +60,7 @@ class ContainerSpec(Value):
     hostname: str = ""
     add_hosts: tuple[str, ...] = ()
     no_hosts: bool = False
+    no_hostname: bool = False
     hosts_file: str = ""
     host_address: str = ""
     capabilities: tuple[str, ...] = ()

@@ -49,6 +49,7 @@ class PodSpec(Value):
     dns_options: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     no_hosts: bool = False
+    no_hostname: bool = False
     pid: Mode = PRIVATE
     uts: Mode = PRIVATE
     devices: tuple[Device, ...] = ()

@@ -173,7 +173,7 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
     chroots = [at.rstrip("/") for at in map(plain_path, spec.chroot_directories) if at != "/"]
     for target, source in (
         ("/etc/hosts", "" if spec.no_hosts else places.hosts),
-        ("/etc/hostname", places.hostname_file),
+        ("/etc/hostname", "" if spec.no_hostname else places.hostname_file),
         ("/etc/resolv.conf", places.resolv_conf),
     ):
         if source:

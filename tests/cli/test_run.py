@@ -194,6 +194,7 @@ def test_what_podman_sets_up(pypod, busybox, tmp_path) -> None:
     assert "shm" not in run("--ipc", "none", *rootfs, "ls", "/dev").split()
     assert "TERM=xterm" in run(*rootfs, "env").splitlines()
     assert run("--no-hosts", *rootfs, "sh", "-c", "cat /etc/hosts") == ""
+    assert run("--no-hostname", *rootfs, "sh", "-c", "cat /etc/hostname") == ""
     assert "hidepid=invisible" in run(
         "--security-opt", "proc-opts=hidepid=2", *rootfs, "grep", " /proc ", "/proc/mounts"
     )

@@ -129,6 +129,7 @@ def container_spec(
         hostname=options.hostname,
         add_hosts=add_hosts,
         no_hosts=options.no_hosts,
+        no_hostname=options.no_hostname or (pod is not None and pod.no_hostname),
         hosts_file=check_hosts_file(options.hosts_file),
         capabilities=_capabilities(base, options.cap_add, options.cap_drop),
         added_capabilities=merge((), options.cap_add, ()),

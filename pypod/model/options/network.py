@@ -44,6 +44,10 @@ class NetworkOptions(Options):
         default=False,
         metadata=about("Do not create /etc/hosts within the container, instead use the image's"),
     )
+    no_hostname: bool = field(
+        default=False,
+        metadata=about("Do not create /etc/hostname within the container, instead use the image's"),
+    )
     hosts_file: str = field(
         default="",
         converter=read.path,

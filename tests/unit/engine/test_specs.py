@@ -112,6 +112,7 @@ FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"add_hosts": ("a:host-gateway",), "net": HOST},
     ),
     ({"no_hosts": True}, {"no_hosts": True}),
+    ({"no_hostname": True}, {"no_hostname": True}),
     (
         {"cap_add": ["sys_time"], "cap_drop": ["CAP_KILL"]},
         {

@@ -267,6 +267,7 @@ class TestPlaces:
 
     def test_no_hosts(self) -> None:
         assert mounts(made()).keys() - mounts(made(no_hosts=True)).keys() == {"/etc/hosts"}
+        assert mounts(made()).keys() - mounts(made(no_hostname=True)).keys() == {"/etc/hostname"}
 
 
 class TestNamespaces:
