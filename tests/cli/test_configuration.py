@@ -105,7 +105,7 @@ class TestContainers:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ('pids_limit = "a"', '(last key "containers.pids_limit"): incompatible types'),
+            ('pids_limit = "a"', 'toml: line 2 (last key "containers.pids_limit"): incompatible types'),
             ('umask = "9"', '"containers.umask": '),
             ('default_ulimits = ["x"]', "ulimit"),
             ('default_capabilities = ["NOPE"]', '"containers.default_capabilities": '),

@@ -171,11 +171,28 @@ def read(paths: list[tuple[str, str]]) -> Settings:
             continue
         except (OSError, ValueError) as error:
             reason = (
-                f"read {path}: {(error.strerror or '').lower()}" if isinstance(error, OSError) else f"toml: {error}"
+                f"read {path}: {(error.strerror or '').lower()}"
+                if isinstance(error, OSError)
+                else f"toml: {_line(path, f'{error}')}{error}"
             )
             message = f'reading {kind} config "{path}": decode configuration {path}: {reason}'
             raise InvalidSpec(_NAME, message) from error
     return settings
+
+
+def _line(path: str, problem: str) -> str:
+    """Return podman's words for the line of the key that an error is about, nothing if it is not found."""
+    import re
+
+    found = re.match(r'\(last key "(\w+)\.(\w+)"\)', problem)
+    table = ""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file if found else (), 1):
+            if header := re.match(r"\s*\[\s*([\w.]+)\s*\]", line):
+                table = header[1]
+            elif found and table == found[1] and re.match(rf"\s*{found[2]}\s*=", line):
+                return f"line {number} "
+    return ""
 
 
 def _parsed(path: str) -> dict[str, Any]:
