@@ -320,6 +320,18 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
         with Boundary(f"update container {self._name}"):
             update(self._engine, self.record(), limits)
 
+    @takes(lambda: types.CloneOptions)
+    def clone(self, asked: types.CloneOptions) -> Container:
+        """Create a container like it, with other limits where they are given; return it. It is not started.
+
+        Its ``name`` is by default that of this one with ``-clone``. The command stays the same with another ``image``.
+        In another ``pod`` it joins what the pod shares and loses its own, such as published ports. Files that were
+        written to the root are not copied; volumes are shared. Raises what ``Containers.create`` raises.
+
+        >>> container.clone("web2", memory=64 << 20)                    # doctest: +SKIP
+        """
+        return self._engine.containers._clone(self.record(), asked)
+
     def stats(self, interval: float = 1.0) -> Iterator[types.Stats]:
         """Yield its resource usage, at once and then every ``interval`` seconds, for as long as it is running.
 

@@ -53,6 +53,11 @@ class Containers:
 
         return Creation(self._engine).create(asked, pod, ephemeral=ephemeral)
 
+    def _clone(self, record: records.ContainerRecord, asked: types.CloneOptions) -> types.Container:
+        from pypod.api.cloning import Cloning
+
+        return Cloning(self._engine).clone(record, asked)
+
     @takes(lambda: types.ExplainOptions)
     def explain(self, asked: types.ExplainOptions) -> types.Explanation:
         """Return the steps that ``run`` would take, without taking any; ``new_pod`` names a pod that it would create.

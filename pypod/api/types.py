@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pypod.api.network import Network as Network
     from pypod.api.networks import Networks as Networks
     from pypod.api.options.alone import AloneOptions as AloneOptions
+    from pypod.api.options.create import CloneOptions as CloneOptions
     from pypod.api.options.create import CreateOptions as CreateOptions
     from pypod.api.options.create import MemberOptions as MemberOptions
     from pypod.api.options.explain import ExplainOptions as ExplainOptions
@@ -80,6 +81,7 @@ else:
             "AloneOptions": "pypod.api.options.alone",
             "Container": "pypod.api.container",
             "Containers": "pypod.api.containers",
+            "CloneOptions": "pypod.api.options.create",
             "CreateOptions": "pypod.api.options.create",
             "MemberOptions": "pypod.api.options.create",
             "Engine": "pypod.api.engine",

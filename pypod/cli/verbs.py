@@ -18,6 +18,7 @@ __all__ = ["CONTAINER_VERBS", "GROUPS", "VERBS", "commands_of", "load"]
 CONTAINER_VERBS: Verbs = {
     "attach": ("containers.attach", "attach", "Attach to a running container"),
     "cleanup": ("containers.cleanup", "cleanup", "Clean up network and mountpoints of one or more containers"),
+    "clone": ("containers.clone", "clone", "Clone an existing container"),
     "commit": ("containers.commit", "commit", "Create new image based on the changed container"),
     "cp": ("containers.cp", "cp", "Copy files/folders between a container and the local filesystem"),
     "create": ("containers.create", "create", "Create but do not start a container"),
@@ -190,7 +191,7 @@ VERBS: Verbs = {
     "version": ("system.system", "version", "Display the pypod version information"),
     "view": ("namespaces.view", "view", "Show a live view of a pod in a browser"),
 }
-del VERBS["cleanup"], VERBS["list"], VERBS["ls"], VERBS["prune"]
+del VERBS["cleanup"], VERBS["clone"], VERBS["list"], VERBS["ls"], VERBS["prune"]
 HEALTHCHECK_VERBS: Verbs = {
     "run": ("containers.healthcheck", "healthcheck_run", "Run the health check of a container"),
 }

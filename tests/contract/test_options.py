@@ -17,7 +17,7 @@ from pypod.api.containers import Containers
 from pypod.api.images.images import Images
 from pypod.api.networks import Networks
 from pypod.api.options.alone import AloneOptions
-from pypod.api.options.create import CreateOptions, MemberOptions
+from pypod.api.options.create import CloneOptions, CreateOptions, MemberOptions
 from pypod.api.options.explain import ExplainOptions
 from pypod.api.options.pod import CreatePodOptions, NewPodOptions
 from pypod.api.pods import Pods
@@ -49,6 +49,7 @@ TAKES: list[tuple[Callable[..., Any], type[Options]]] = [
     (pypod.Container.create, AloneOptions),
     (pypod.Container.run, AloneOptions),
     (pypod.Container.update, LimitOptions),
+    (pypod.Container.clone, CloneOptions),
     (pypod.Pod.create, NewPodOptions),
     (pypod.Pod.create_container, MemberOptions),
     (pypod.Pod.run, MemberOptions),

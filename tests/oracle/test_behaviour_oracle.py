@@ -114,6 +114,38 @@ SCRIPTS: dict[str, str] = {
         mount -a
         umount -a
     """,
+    "clone": """
+        create --name it --network none -m 64m --label a=b --hostname h -e X=y --read-only IMAGE sleep 1000
+        container clone it
+        container clone it
+        container clone it named
+        container clone --name flagged it named2
+        container clone it it
+        container clone nosuch
+        container clone --force it
+        container clone it 'a b'
+        ! container clone it other nosuch:1
+        container clone --pod nosuch it other
+        container clone --cpus 0.5 it half
+        container clone -m 32m named less
+        ! container clone it sleeper IMAGE
+        ps -a --format '{{.Names}} {{.Image}} {{.Status}} {{.Labels}}'
+        inspect -f '{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} {{.HostConfig.CpuQuota}}' it half less
+        inspect -f '{{.Config.Cmd}}' named sleeper
+        - start it
+        container clone --destroy it gone
+        ! container exists it
+        - rm -f gone
+        container clone --destroy --force it born
+        ! container exists it
+        inspect -f '{{.State.Status}}' born
+        - pod create --name group --network none
+        - container clone --pod group born member
+        inspect -f '{{eq .Pod ""}} {{.HostConfig.IpcMode}}' born
+        ! inspect -f '{{.Pod}}' member
+        container clone member member2
+        ps -a --filter pod=group --format '{{.Names}}'
+    """,
     "cleanup": """
         create --name it --network none IMAGE sleep 1000
         container cleanup it

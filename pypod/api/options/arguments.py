@@ -20,7 +20,7 @@ def image(value: types.Image | str | Sequence[str | os.PathLike[str]]) -> types.
     return value if isinstance(value, Image) else words(value) or ()
 
 
-def image_of_infra(value: types.Image | str) -> types.Image | str:
+def other_image(value: types.Image | str) -> types.Image | str:
     from pypod.api.images.image import Image
 
     if not isinstance(value, Image | str):

@@ -9,6 +9,7 @@ from pypod.api.options import arguments as read
 from pypod.model.options.classes import field, frozen
 from pypod.model.options.container import ContainerOptions
 from pypod.model.options.fields import about
+from pypod.model.options.limits import LimitOptions
 from pypod.model.options.readers import words
 
 _COMMAND = about("The command to run; the default is the image's", flag="")
@@ -35,3 +36,14 @@ class CreateOptions(MemberOptions):
 
     pod: types.Pod | str | None = field(default=None, converter=read.pod, metadata=read.POD)
     ephemeral: bool = field(default=False, metadata=read.EPHEMERAL)
+
+
+@frozen()
+class CloneOptions(LimitOptions):
+    """Options of ``Container.clone``."""
+
+    name: str = field(default="", metadata=about("Set a custom name for the cloned container"))
+    image: types.Image | str = field(
+        default="", kw_only=True, converter=read.other_image, metadata=about("Another image, or its name", flag="")
+    )
+    pod: types.Pod | str | None = field(default=None, kw_only=True, converter=read.pod, metadata=read.POD)

@@ -16,7 +16,7 @@ class CreatePodOptions(PodOptions):
     name: str = field(default="", metadata=about("The name of the pod; the default is a generated one", flag=""))
     infra_image: types.Image | str = field(
         default="",
-        converter=read.image_of_infra,
+        converter=read.other_image,
         kw_only=True,
         metadata=about("The image whose command is run as the infra, in its root file system", kind="string"),
     )

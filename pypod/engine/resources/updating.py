@@ -63,6 +63,12 @@ def update_pod(context: Context, record: PodRecord, members: Sequence[ContainerR
             kept_records.renew(context, one.id)
 
 
+def changed_limits(before: Limits | None, options: LimitOptions) -> Limits | None:
+    """Return limits with those among the options in place of the earlier ones."""
+    limits = from_options(options)
+    return before if limits is None else _together(before, limits)
+
+
 def _together(before: Limits | None, limits: Limits) -> Limits:
     """Return earlier limits with new ones, those of devices by device. Raises InvalidSpec for a contradiction."""
     if before is None:

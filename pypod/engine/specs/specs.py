@@ -233,16 +233,16 @@ def _modes(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Mode]:
             mode = parse_mode(kind, given)
             if mode == POD and (pod is None or kind not in shared):
                 raise not_shared(kind, has_infra=pod is not None and pod.infra)
-            mode = _of_pod(kind, pod) if mode == POD and pod else mode
+            mode = of_pod(kind, pod) if mode == POD and pod else mode
         else:
-            mode = _of_pod(kind, pod) if pod and kind in shared and kind in SHAREABLE else PRIVATE
+            mode = of_pod(kind, pod) if pod and kind in shared and kind in SHAREABLE else PRIVATE
         modes[kind] = mode
     if options.cgroups == "disabled":  # in its caller's cgroup, as it is
         modes["cgroup"] = HOST
     return modes
 
 
-def _of_pod(kind: str, pod: PodSpec) -> Mode:
+def of_pod(kind: str, pod: PodSpec) -> Mode:
     """Return the mode of a namespace that the pod shares: the infra's, unless the pod names another."""
     mode: Mode = getattr(pod, kind, PRIVATE)
     return POD if mode == PRIVATE else mode

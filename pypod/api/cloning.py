@@ -1,0 +1,109 @@
+"""Copies of containers: the same specification under another name, perhaps of another image or in another pod."""
+
+from __future__ import annotations
+
+from pypod.api.container_creation import Creation
+from pypod.engine.core.boundary import Boundary
+from pypod.errors import AlreadyExists, InvalidSpec
+from pypod.model.namespace import HOST, POD, PRIVATE
+from pypod.store import networks, records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pypod.api import types
+    from pypod.api.options.create import CloneOptions
+    from pypod.model.container import ContainerSpec
+    from pypod.model.network import Connection
+    from pypod.model.pod import PodSpec
+    from pypod.store.records import ContainerRecord
+
+_SHAREABLE = ("net", "ipc", "uts", "pid", "cgroup")
+_OF_A_NETWORK = ("ports", "net_program", "add_hosts", "no_hosts", "dns_servers", "dns_options", "dns_search")
+
+
+class Cloning(Creation):
+    """Creates containers like others."""
+
+    __slots__ = ()
+
+    def clone(self, record: ContainerRecord, asked: CloneOptions) -> types.Container:
+        """Create a container like another; see ``Container.clone``."""
+        from pypod.engine.resources.limits import settings_of
+        from pypod.engine.resources.updating import changed_limits
+
+        if record.kind != records.CONTAINER:
+            raise InvalidSpec("CONTAINER", f"container {record.id} is the infra of a pod", hint="pypod pod clone")
+        spec = self._engine.container_spec(record)
+        connections = [one for one, _ in networks.connections_of(self._engine.database, record.id)]
+        image_id = record.image_id
+        if asked.image:
+            image = asked.image
+            if isinstance(image, str):
+                image = self._engine.images.for_container(image)
+            image_id = image.id
+            spec = spec.replace(image=image.used_name, layers=image.layer_directories(), rootfs="")
+        limits = changed_limits(spec.limits, asked)
+        if limits is not None:
+            settings_of(self._engine, limits)
+        pod_id = record.pod_id
+        if asked.pod is not None:
+            ref = asked.pod if isinstance(asked.pod, str) else asked.pod.id
+            pod_id = records.find_pod(self._engine.database, ref).id
+        pod = self._engine.pod_spec(records.find_pod(self._engine.database, pod_id)) if pod_id else None
+        if pod is not None and pod_id != record.pod_id:
+            spec, connections = _moved(spec, pod, connections)
+        spec = spec.replace(limits=limits, pod_id=pod_id)
+
+        def create(name: str) -> types.Container:
+            def add(one: ContainerSpec) -> types.Container:
+                return self._add(self._record(one, pod, "", image_id), one, connections)
+
+            named = spec.replace(name=name)
+            if named.user_namespace.mode != "auto":
+                return add(named)
+            from pypod.engine.session import auto_ids
+
+            return auto_ids.given(self._engine, named, add)
+
+        with Boundary("create container"):
+            return create(asked.name) if asked.name else _under_name_of(record.name, create)
+
+
+def _under_name_of(name: str, create: Callable[[str], types.Container]) -> types.Container:
+    """Return ``create`` with the first of NAME-clone, NAME-clone1 and so on that is free, as in podman."""
+    number = 0
+    while True:
+        wanted = f"{name}-clone{number or ''}"
+        try:
+            return create(wanted)
+        except AlreadyExists as error:
+            if error.name != wanted:
+                raise
+        number += 1
+
+
+def _moved(
+    spec: ContainerSpec, pod: PodSpec, connections: Sequence[Connection]
+) -> tuple[ContainerSpec, list[Connection]]:
+    """Return a specification with the namespaces and mounts of a pod that it becomes a member of, and its networks."""
+    from pypod.engine.specs.specs import of_pod
+
+    shared = pod.share if pod.infra else ()
+    joined = {kind: POD if kind == "net" else of_pod(kind, pod) for kind in _SHAREABLE if kind in shared}
+    left = {kind: PRIVATE for kind in _SHAREABLE if kind not in shared and getattr(spec, kind) == POD}
+    in_user = spec.user_namespace == POD or "user" in shared
+    users = {"user_namespace": POD if "user" in shared else HOST, "uid_map": (), "gid_map": ()} if in_user else {}
+    lost = _OF_A_NETWORK if "net" in shared else ()
+    own = {mount.target for mount in spec.mounts}
+    given = tuple(mount for mount in pod.mounts if mount.target not in own)
+    moved = spec.replace(
+        mounts=(*spec.mounts, *given),
+        hostname="" if "uts" in shared else spec.hostname,
+        **{name: type(getattr(spec, name))() for name in lost},
+        **joined,
+        **left,
+        **users,
+    )
+    return moved, [] if "net" in shared else list(connections)
