@@ -177,6 +177,8 @@ def _directory_failure(plan: Plan, report: Report, op: Op) -> LaunchFailed:
     container = [os.path.basename(os.path.dirname(str(one.arguments[0]))) for one in plan.ops if one.name == "status"]
     if container:
         message = f'workdir "{path}" does not exist on container {container[0]}'
+        if report.error == _ENOTDIR:
+            message = f'workdir "{path}" exists on container {container[0]}, but is not a directory'
         return LaunchFailed(words, report.call, report.error, message=message)
     message = f"chdir `{path}`: {os.strerror(report.error)}: OCI runtime"
     if report.error == _ENOENT:

@@ -177,9 +177,10 @@ def _mounts(spec: ContainerSpec, places: Places) -> list[dict[str, Any]]:
         ("/etc/resolv.conf", places.resolv_conf),
     ):
         if source:
-            mounts.append(_mount(target, "bind", source, ["bind", "rprivate"]))
+            words = ["bind", "rprivate", *(["ro"] if spec.read_only else [])]
+            mounts.append(_mount(target, "bind", source, words))
             if target != "/etc/hostname":  # podman's choice
-                mounts += [_mount(f"{at}{target}", "bind", source, ["bind", "rprivate"]) for at in chroots]
+                mounts += [_mount(f"{at}{target}", "bind", source, words) for at in chroots]
     if places.localtime:
         mounts.append(_mount("/etc/localtime", "bind", places.localtime, ["bind", "rprivate"]))
     # read-only: one empty file serves all

@@ -280,6 +280,13 @@ def test_rmi_untags_while_there_are_names(changing: Store) -> None:
     assert list(layers.iterdir()) == list((changing.root / "images/blobs/sha256").iterdir()) == []
 
 
+def test_commit_refuses_an_unknown_instruction_in_podmans_words(changing: Store) -> None:
+    changing.pypod.ok("create", "--name", "box", "tiny:base", "x")
+    done = changing.pypod("commit", "--change", "BOGUS x", "box")
+    assert done.returncode == 125
+    assert done.stderr.startswith('Error: invalid change "BOGUS x" - invalid instruction BOGUS')
+
+
 def test_rmi_of_what_others_were_made_of(changing: Store) -> None:
     """As in podman: while a child image exists, rmi removes only the name; the child stays complete."""
     pypod, root = changing.pypod, changing.root

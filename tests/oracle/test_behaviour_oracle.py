@@ -43,6 +43,17 @@ SCRIPTS: dict[str, str] = {
         rm one
         rm four
     """,
+    "a read-only root": """
+        run --rm --network none --read-only IMAGE sh -c 'echo x >> /etc/hosts'
+        run --rm --network none --read-only IMAGE sh -c 'echo x >> /etc/hostname'
+        run --rm --network none IMAGE sh -c 'echo x >> /etc/hosts && echo x >> /etc/hostname'
+    """,
+    "a file as the working directory": """
+        run --rm --network none -w /bin/busybox IMAGE pwd
+    """,
+    "flags of ps that exclude each other": """
+        ps --watch 1 --latest
+    """,
     "exec in no running container": """
         create --name it --network none IMAGE sleep 1000
         exec it true

@@ -85,6 +85,8 @@ def _check(options: Parsed) -> None:
     """Raise UsageError for flags that exclude each other."""
     if options["last"] >= 0 and options["latest"]:
         raise UsageError("", "last and latest are mutually exclusive")
+    if options["watch"] and options["latest"]:
+        raise UsageError("", "the watch and latest flags cannot be used together")
     if options["quiet"] and (options["size"] or options["ns"]):
         raise UsageError("", "quiet conflicts with size and namespace")
     if options["size"] and options["ns"]:
