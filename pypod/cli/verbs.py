@@ -17,6 +17,7 @@ __all__ = ["CONTAINER_VERBS", "GROUPS", "VERBS", "commands_of", "load"]
 # load() for the objects in that module.
 CONTAINER_VERBS: Verbs = {
     "attach": ("containers.attach", "attach", "Attach to a running container"),
+    "checkpoint": ("containers.checkpoint", "checkpoint", "Checkpoints one or more containers"),
     "cleanup": ("containers.cleanup", "cleanup", "Clean up network and mountpoints of one or more containers"),
     "clone": ("containers.clone", "clone", "Clone an existing container"),
     "commit": ("containers.commit", "commit", "Create new image based on the changed container"),
@@ -38,8 +39,10 @@ CONTAINER_VERBS: Verbs = {
     "ps": ("containers.ps", "ps", "List containers"),
     "rename": ("containers.rename", "rename", "Rename an existing container"),
     "restart": ("containers.lifecycle", "restart", "Restart one or more containers"),
+    "restore": ("containers.checkpoint", "restore", "Restores one or more containers from a checkpoint"),
     "rm": ("containers.rm", "rm", "Remove one or more containers"),
     "run": ("containers.run", "run", "Run a command in a new container"),
+    "runlabel": ("containers.runlabel", "runlabel", "Execute the command described by an image label"),
     "start": ("containers.start", "start", "Start one or more containers"),
     "stats": ("containers.stats", "stats", "Display a live stream of container resource usage statistics"),
     "stop": ("containers.lifecycle", "stop", "Stop one or more containers"),
@@ -191,7 +194,8 @@ VERBS: Verbs = {
     "version": ("system.system", "version", "Display the pypod version information"),
     "view": ("namespaces.view", "view", "Show a live view of a pod in a browser"),
 }
-del VERBS["cleanup"], VERBS["clone"], VERBS["list"], VERBS["ls"], VERBS["prune"]
+for only_of_containers in ("checkpoint", "cleanup", "clone", "list", "ls", "prune", "restore", "runlabel"):
+    del VERBS[only_of_containers]
 HEALTHCHECK_VERBS: Verbs = {
     "run": ("containers.healthcheck", "healthcheck_run", "Run the health check of a container"),
 }
