@@ -143,6 +143,8 @@ SECRET_VERBS: Verbs = {
 SYSTEM_VERBS: Verbs = {
     "check": ("system.system", "check", "Report what this host supports, and repair what a crash left behind"),
     "connection": ("system.service", "system_connection", "Manage remote API service destinations"),
+    "connection list": ("system.service", "connection_list", "List destination for the Podman service(s)"),
+    "connection ls": ("system.service", "connection_list", "List destination for the Podman service(s)"),
     "df": ("system.df", "system_df", "Show pypod disk usage"),
     "events": ("system.events", "events", "Show pypod events"),
     "info": ("system.system", "info", "Display pypod system information"),

@@ -157,6 +157,29 @@ def test_a_list_without_an_image_for_this_machine(store: Store) -> None:
             _ = found.config
 
 
+def test_annotations_of_the_list_itself(store: Store) -> None:
+    pypod = store.pypod
+
+    def annotations() -> dict[str, str]:
+        return json.loads(pypod.ok("manifest", "inspect", "web")).get("annotations", {})
+
+    pypod.ok("manifest", "create", "--annotation", "a=b=c", "--annotation", "d=", "web", "amd:1")
+    assert annotations() == {"a": "b=c", "d": ""}
+    pypod.ok("manifest", "add", "web", "arm:1")
+    pypod.ok("manifest", "create", "--amend", "--annotation", "d=e", "web")
+    assert (annotations(), len(store.entries("web"))) == ({"a": "b=c", "d": "e"}, 2)
+    assert pypod("manifest", "create", "--annotation", "a", "other").returncode == 125
+
+
+def test_removing_lists_that_may_not_exist(store: Store) -> None:
+    pypod = store.pypod
+    pypod.ok("manifest", "create", "web")
+    done = pypod("manifest", "rm", "--ignore", "none", "amd:1", "web")
+    assert (done.returncode, done.stderr) == (125, "Error: localhost/amd:1: image is not a manifest list\n")
+    assert pypod("manifest", "exists", "web").returncode == 1
+    assert pypod.ok("manifest", "rm", "--ignore", "web") == ""
+
+
 def test_names_that_are_taken_and_names_of_nothing(store: Store) -> None:
     pypod = store.pypod
     identifier = pypod.ok("manifest", "create", "web", "amd:1")

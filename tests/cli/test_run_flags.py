@@ -186,6 +186,11 @@ def test_what_pypod_cannot_give(pypod, root) -> None:
     done = pypod("run", "--gpus", "all", *root, "true")
     assert (done.returncode, done.stdout) == (125, "")
     assert "unresolvable CDI devices nvidia.com/gpu=all" in done.stderr
+    for words in (("pod", "create"), ("create",)):
+        done = pypod(*words, "--gpus", "all")
+        assert (done.returncode, "unresolvable CDI devices nvidia.com/gpu=all" in done.stderr) == (125, True), words
+    assert pypod("pod", "create", "--shm-size-systemd", "much").returncode == 125
+    assert pypod.ok("pod", "ps", "-q") == ""
     assert pypod("run", "--rdt-class", "gold", *root, "true").returncode == 125
 
 

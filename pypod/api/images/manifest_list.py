@@ -78,8 +78,12 @@ class ManifestList(StoredList):
         access: types.Access | None = None,
         change: EntryChange | None = None,
         created_ns: int = 0,
+        annotations: Mapping[str, str] | None = None,
     ) -> Sequence[str]:
-        """Add several images; with ``created_ns`` the list itself is new. Return the digests of the members added."""
+        """Add several images, and annotations of the list itself; with ``created_ns`` the list is new.
+
+        Return the digests of the members added.
+        """
         from pypod.engine.images.list_members import find
 
         with Boundary(f"add to {self.name}"), Lock(self._engine.layout.images, SHARED) as lock, lock:
@@ -89,7 +93,7 @@ class ManifestList(StoredList):
             def grow(entries: Entries) -> Entries:
                 return {**entries, **added}
 
-            self._edit(grow, {one.entry.digest: one.source for one in found}, created_ns)
+            self._edit(grow, {one.entry.digest: one.source for one in found}, created_ns, (annotations or {}).items())
         return tuple(added)
 
     def remove(self, digest: str) -> None:
@@ -167,26 +171,34 @@ class ManifestList(StoredList):
             raise InvalidSpec("DIGEST", f'no instance matching digest "{digest}" found in manifest list {self.name}')
 
     def _edit(
-        self, change: Callable[[Entries], Entries], sources: Mapping[str, str] | None = None, created_ns: int = 0
+        self,
+        change: Callable[[Entries], Entries],
+        sources: Mapping[str, str] | None = None,
+        created_ns: int = 0,
+        annotations: Iterable[tuple[str, str]] = (),
     ) -> None:
         """Rewrite the index, one editor at a time; the caller holds the lock against sweeping."""
         with self._engine.database.transaction() as connection, connection:
             record = manifest_lists.read(connection, self.id)
             if record is None and not created_ns:
                 raise NoSuchImage(self.name)
-            before = index_of(self._engine, record.manifest).manifests if record else ()
+            index = index_of(self._engine, record.manifest) if record else None
+            before = index.manifests if index else ()
+            said = dict((*(index.annotations if index else ()), *annotations))
             known = {**manifest_lists.sources(connection, self.id), **(sources or {})}
             entries = change({entry.digest: entry for entry in before})
-            self._write(connection, entries, known, record.created_ns if record else created_ns)
+            body = index_body(OCI, entries.values(), said.items())
+            self._write(connection, body, entries, known, record.created_ns if record else created_ns)
             if record is None:
                 holder = images.holder_of(connection, self.name)
                 if holder:  # another process was quicker
                     raise AlreadyExists("image", self.name, "image", holder)
                 images.tag(connection, self.id, self.name)
 
-    def _write(self, connection: Connection, entries: Entries, sources: Mapping[str, str], created_ns: int) -> None:
+    def _write(
+        self, connection: Connection, body: bytes, entries: Entries, sources: Mapping[str, str], created_ns: int
+    ) -> None:
         blobs = Blobs(self._engine.layout.blobs)
-        body = index_body(OCI, entries.values())
         record = images.ImageRecord(
             id=self.id, manifest=blobs.put(body), chain="", created_ns=created_ns, size_bytes=len(body), config=""
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from _collections_abc import Sequence
+from _collections_abc import Mapping, Sequence
 
 from pypod.api import types
 from pypod.api.images.manifest_list import ManifestList
@@ -14,7 +14,7 @@ from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pypod.images.ends import Source
     from pypod.model.images.reference import Reference
@@ -36,8 +36,11 @@ class ManifestLists:
         all: bool = False,
         amend: bool = False,
         access: types.Access | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> ManifestList:
         """Create a list with some members, as ``ManifestList.add`` takes them; with ``amend`` add to an existing one.
+
+        ``annotations`` are those of the list itself, not of its members.
 
         Raises AlreadyExists when the name is in use and ``amend`` is not given. If a member cannot be added, no list is
         created.
@@ -48,7 +51,9 @@ class ManifestLists:
         if holder and not amend:
             raise AlreadyExists("image", full, "image", holder)
         found = self.get(full) if holder else ManifestList(self._engine, new_id(), full)
-        found.extend(members, all=all, access=access, created_ns=0 if holder else time.time_ns())
+        found.extend(
+            members, all=all, access=access, created_ns=0 if holder else time.time_ns(), annotations=annotations
+        )
         return found
 
     def get(self, ref: str) -> ManifestList:

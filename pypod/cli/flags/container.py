@@ -20,8 +20,9 @@ _REFUSED = {
     "gpus": "setting up CDI devices: unresolvable CDI devices nvidia.com/gpu={}",
     "rdt-class": "Intel RDT is not available: no class of service {}",
 }
+GPUS_FLAG = Flag(name="gpus", hidden=True, help="GPU devices to add to the container ('all' to pass all GPUs)")
 REFUSED_FLAGS = (
-    Flag(name="gpus", hidden=True, help="GPU devices to add to the container ('all' to pass all GPUs)"),
+    GPUS_FLAG,
     Flag(name="rdt-class", hidden=True, help="Class of Service (COS) that the container should be assigned to"),
 )
 # Flags of podman that pypod does not have yet: using one reports that, not an unknown flag.
@@ -66,13 +67,19 @@ def refuse_not_yet(options: Parsed) -> None:
             raise InvalidSpec(f"--{name}", f"--{name}: {what} are not available yet")
 
 
+def refuse_missing(options: Parsed) -> None:
+    """Raise InvalidSpec for the first flag that needs what is not there."""
+    known = {flag.name for flag in options.command.flags}
+    for name, why in _REFUSED.items():
+        if name in known and options[name]:
+            hint = "pypod has no CDI: name the devices with --device" if name == "gpus" else ""
+            raise InvalidSpec(f"--{name}", why.format(options[name]), hint=hint)
+
+
 def container_options(options: Parsed) -> tuple[str, list[str], dict[str, Any]]:
     """Return the image (or nothing), the command and the library's options of a container. Raises InvalidSpec."""
     refuse_not_yet(options)
-    for name, why in _REFUSED.items():
-        if options[name]:
-            hint = "pypod has no CDI: name the devices with --device" if name == "gpus" else ""
-            raise InvalidSpec(f"--{name}", why.format(options[name]), hint=hint)
+    refuse_missing(options)
     image, *words = options.positionals or ("",)
     if not image:
         message = "--rootfs requires a directory" if options["rootfs"] else "an image or --rootfs is required"

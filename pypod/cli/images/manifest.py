@@ -32,6 +32,7 @@ MANIFEST_CREATE = Command(
     flags=(
         _ALL,
         Flag(name="amend", short="a", kind="bool", help="Modify an existing list if one with the desired name exists"),
+        Flag(name="annotation", kind="stringArray", help="Set an annotation (KEY=VALUE) on the list"),
         INSECURE,
         *ACCESS_FLAGS,
     ),
@@ -80,8 +81,16 @@ def run_manifest_create(options: Parsed, root: str | None) -> int:
     from pypod.api.engine import Engine
 
     name, *members = options.positionals
+    annotations = _annotations(options)
     with Engine(root) as engine:
-        made = engine.manifests.create(name, members, all=options["all"], amend=options["amend"], access=reach(options))
+        made = engine.manifests.create(
+            name,
+            members,
+            all=options["all"],
+            amend=options["amend"],
+            access=reach(options),
+            annotations=annotations,
+        )
         print(made.id)
     return 0
 
@@ -135,14 +144,18 @@ def reach(options: Parsed) -> Access:
     return found.replace(tls_verify=False) if options["insecure"] else found
 
 
-def _said(options: Parsed) -> dict[str, Any]:
-    """Return the flags that describe an image, as fields of EntryChange."""
-    pairs = []
+def _annotations(options: Parsed) -> dict[str, str]:
+    found = {}
     for text in options["annotation"]:
         key, separator, value = text.partition("=")
         if not separator or not key:
             raise InvalidSpec("--annotation", f"no value given for annotation {key!r}", hint="write KEY=VALUE")
-        pairs.append((key, value))
+        found[key] = value
+    return found
+
+
+def _said(options: Parsed) -> dict[str, Any]:
+    """Return the flags that describe an image, as fields of EntryChange."""
     return {
         "os": options["os"],
         "architecture": options["arch"],
@@ -150,5 +163,5 @@ def _said(options: Parsed) -> dict[str, Any]:
         "os_version": options["os-version"],
         "os_features": tuple(options["os-features"]),
         "features": tuple(options["features"]),
-        "annotations": tuple(pairs),
+        "annotations": tuple(_annotations(options).items()),
     }

@@ -69,7 +69,8 @@ MANIFEST_RM = Command(
     path="pypod manifest rm",
     summary="Remove manifest list or image index from local storage",
     description="Removes one or more manifest lists; the images in them are kept.",
-    synopsis="LIST [LIST...]",
+    synopsis="[options] LIST [LIST...]",
+    flags=(Flag(name="ignore", short="i", kind="bool", help="Ignore errors when a specified manifest is missing"),),
     examples=("pypod manifest rm mylist:v1.11",),
     min_args=1,
 )
@@ -144,6 +145,8 @@ def run_manifest_rm(options: Parsed, root: str | None) -> int:
                 names = found.names
                 found.delete()
             except PypodError as error:  # the others are removed anyway
+                if options["ignore"] and isinstance(error, NoSuchImage):
+                    continue
                 failures.append(error)
                 continue
             print("".join([f"Untagged: {one}\n" for one in names]) + f"Deleted: {found.id}", flush=True)

@@ -69,8 +69,8 @@ IMAGE_SIGN = Command(
     synopsis="[options] IMAGE [IMAGE...]",
     flags=(
         Flag(name="all", short="a", kind="bool", help="Sign all the manifests of the multi-architecture image"),
-        Flag(name="authfile", hidden=True, help="Accepted for compatibility with podman; has no effect"),
-        Flag(name="cert-dir", hidden=True, help="Accepted for compatibility with podman; has no effect"),
+        Flag(name="authfile", help="Accepted for compatibility with podman: nothing is read from a registry"),
+        Flag(name="cert-dir", help="Accepted for compatibility with podman: nothing is read from a registry"),
         Flag(name="directory", short="d", help="Define an alternate directory to store signatures"),
         Flag(name="sign-by", help="Name of the signing key"),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.api.options.pod import CreatePodOptions
 from pypod.cli.flags import text_files
-from pypod.cli.flags.container import NOT_YET_FLAGS, refuse_not_yet
+from pypod.cli.flags.container import GPUS_FLAG, NOT_YET_FLAGS, refuse_missing, refuse_not_yet
 from pypod.cli.flags.objects import EXPLAIN
 from pypod.cli.flags.options import flags_of, options_given
 from pypod.cli.flags.parser import Command, Flag
@@ -17,6 +17,9 @@ POD_FLAGS: tuple[Flag, ...] = (
     *flags_of(CreatePodOptions),
     *NOT_YET_FLAGS,
     EXPLAIN,
+    GPUS_FLAG,
+    # accepted: it is about an infra that runs systemd, and that of pypod runs nothing else
+    Flag(name="shm-size-systemd", hidden=True, help="Size of systemd specific tmpfs mounts (/run, /run/lock)"),
     Flag(name="label-file", kind="stringArray", help="Read in a line delimited file of labels"),
     Flag(name="pod-id-file", help="Write the pod ID to the file"),
     Flag(name="replace", kind="bool", help="If a pod with the same name exists, replace it"),
@@ -38,8 +41,12 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod pod create``."""
     from pypod.api.engine import Engine
     from pypod.errors import InvalidSpec
+    from pypod.model.options.running import RunningOptions
 
     refuse_not_yet(options)
+    refuse_missing(options)
+    if options["shm-size-systemd"]:
+        RunningOptions.read("shm_size_systemd", options["shm-size-systemd"])
     name = options["name"] or (options.positionals[0] if options.positionals else "")
     if options["name"] and options.positionals:
         raise InvalidSpec("NAME", "cannot specify --name and NAME at the same time")

@@ -29,7 +29,12 @@ EVENTS = Command(
         Flag(name="format", help="format the output using a Go template"),
         Flag(name="no-trunc", kind="bool", default=True, help="do not truncate the output"),
         Flag(name="since", help="show all events created since timestamp"),
-        Flag(name="stream", kind="bool", default=True, hidden=True),
+        Flag(
+            name="stream",
+            kind="bool",
+            default=True,
+            help="keep printing new events after the past ones",
+        ),
         Flag(name="until", help="show all events until timestamp"),
     ),
     examples=(

@@ -96,7 +96,7 @@ class _Push:
                     for number, entry in enumerate(entries, 1)
                 )
             family = self._form.family or OCI
-            body = index_body(family, entries)
+            body = index_body(family, entries, self._index.annotations)
             self._tell("listed", "list")
             destination.put_manifest(family.index, body)
         return digest_of(body)

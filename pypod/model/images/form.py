@@ -76,8 +76,8 @@ def rewritten(manifest: Manifest, family: Family, layers: Sequence[tuple[Descrip
     return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def index_body(family: Family, manifests: Iterable[Descriptor]) -> bytes:
-    """Return the body of an index in ``family`` that names these manifests."""
+def index_body(family: Family, manifests: Iterable[Descriptor], annotations: Iterable[tuple[str, str]] = ()) -> bytes:
+    """Return the body of an index in ``family`` that names these manifests; only OCI has annotations."""
     import json
 
     found = {
@@ -85,6 +85,9 @@ def index_body(family: Family, manifests: Iterable[Descriptor]) -> bytes:
         "mediaType": family.index,
         "manifests": [_plain(one, family) for one in manifests],
     }
+    said = dict(annotations)
+    if said and family is not V2S2:
+        found["annotations"] = said
     return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
 
 
