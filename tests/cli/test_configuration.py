@@ -120,6 +120,15 @@ class TestContainers:
         assert problem in done.stderr
         assert pypod.ok("ps", "-aq") == "", "commands that create nothing do not read it"
 
+    def test_a_cgroup_manager_that_there_is_not(self, pypod, configured, busybox) -> None:
+        for words in (("create", "--rootfs", busybox, "true"), ("pod", "create")):
+            configured('[engine]\ncgroup_manager = "x"\n')
+            done = pypod(*words)
+            assert (done.returncode, done.stdout) == (125, "")
+            assert '"engine.cgroup_manager": unsupported Cgroup manager: x - cannot validate' in done.stderr
+            configured('[engine]\ncgroup_manager = "systemd"\n')
+            pypod.ok(*words)
+
     def test_a_file_image_and_none_as_hosts(self, pypod, busybox, tmp_path) -> None:
         (tmp_path / "base").write_text("192.0.2.1 base.example\n")
         for word, expected in ((f"{tmp_path}/base", True), ("none", False), ("image", False)):

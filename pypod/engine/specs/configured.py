@@ -63,12 +63,14 @@ _OWN_RESOLV_CONF = ("", "private", "bridge", "default")  # of a network, or a us
 _PING = ("net.ipv4.ping_group_range", "0 0")  # set in every network namespace, by whatever name
 _POLICIES = ("always", "missing", "never", "newer")
 _DEFAULT_NETWORK = "podman"
+_CGROUP_MANAGERS = ("", "cgroupfs", "systemd")
 
 
 def of_container(context: Context, settings: Settings, options: C, pod: PodSpec | None) -> C:
     """Return the options of a container, in this pod if any, completed by the files. Raises InvalidSpec."""
     if not settings.values:
         return options
+    _require_cgroup_manager(settings)
     shared = pod.share if pod is not None and pod.infra else ()
     own_network = "net" not in shared
     found = _mapped(settings, options, _OF_CONTAINER)
@@ -94,6 +96,7 @@ def of_pod(context: Context, settings: Settings, options: P) -> P:
     """Return the options of a pod completed by the files. Raises InvalidSpec."""
     if not settings.values:
         return options
+    _require_cgroup_manager(settings)
     found = _mapped(settings, options, {(_CONTAINERS, "shm_size"): "shm_size"})
     share = options.share if isinstance(options.share, str) else ",".join(options.share)
     if options.infra:
@@ -142,8 +145,18 @@ def pull_policy(settings: Settings) -> str:
     """Return the pull policy for containers without one of their own. Raises InvalidSpec."""
     policy: str = settings.get(_ENGINE, "pull_policy") or "missing"
     if policy not in _POLICIES:
-        raise settings.wrong(_ENGINE, "pull_policy", f'invalid pull type "{policy}": unsupported pull policy')
+        raise settings.wrong(
+            _ENGINE, "pull_policy", f'invalid pull type "{policy}": unsupported pull policy "{policy}"'
+        )
     return policy
+
+
+def _require_cgroup_manager(settings: Settings) -> None:
+    """Raise InvalidSpec for a manager that podman does not have either; those that it has mean the same here."""
+    name = settings.get(_ENGINE, "cgroup_manager") or ""
+    if name not in _CGROUP_MANAGERS:
+        words = f"unsupported Cgroup manager: {name} - cannot validate cgroup parent: invalid argument"
+        raise settings.wrong(_ENGINE, "cgroup_manager", words)
 
 
 def _mapped(settings: Settings, options: E, table: Mapping[tuple[str, str], str]) -> dict[str, Any]:
