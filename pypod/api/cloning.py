@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.api.container_creation import Creation
 from pypod.engine.core.boundary import Boundary
-from pypod.errors import AlreadyExists, InvalidSpec
+from pypod.errors import InvalidSpec
 from pypod.model.namespace import HOST, POD, PRIVATE
 from pypod.store import networks, records
 
@@ -55,6 +55,27 @@ class Cloning(Creation):
         if pod is not None and pod_id != record.pod_id:
             spec, connections = _moved(spec, pod, connections)
         spec = spec.replace(limits=limits, pod_id=pod_id)
+        return self._made(record, asked.name, spec, pod, image_id, connections)
+
+    def into_pod(
+        self, record: ContainerRecord, pod_id: str, change: Callable[[ContainerSpec], ContainerSpec], pod: PodSpec
+    ) -> types.Container:
+        """Create a member of a pod's clone like one of the pod; ``change`` returns how its specification differs."""
+        spec = change(self._engine.container_spec(record)).replace(pod_id=pod_id)
+        connections = [one for one, _ in networks.connections_of(self._engine.database, record.id)]
+        return self._made(record, "", spec, pod, record.image_id, connections)
+
+    def _made(
+        self,
+        original: ContainerRecord,
+        name: str,
+        spec: ContainerSpec,
+        pod: PodSpec | None,
+        image_id: str,
+        connections: Sequence[Connection],
+    ) -> types.Container:
+        """Create a container with this specification and name, by default one made from the original's."""
+        from pypod.engine.core.free_names import under_name_of_clone
 
         def create(name: str) -> types.Container:
             def add(one: ContainerSpec) -> types.Container:
@@ -68,20 +89,7 @@ class Cloning(Creation):
             return auto_ids.given(self._engine, named, add)
 
         with Boundary("create container"):
-            return create(asked.name) if asked.name else _under_name_of(record.name, create)
-
-
-def _under_name_of(name: str, create: Callable[[str], types.Container]) -> types.Container:
-    """Return ``create`` with the first of NAME-clone, NAME-clone1 and so on that is free, as in podman."""
-    number = 0
-    while True:
-        wanted = f"{name}-clone{number or ''}"
-        try:
-            return create(wanted)
-        except AlreadyExists as error:
-            if error.name != wanted:
-                raise
-        number += 1
+            return create(name) if name else under_name_of_clone(original.name, create)
 
 
 def _moved(

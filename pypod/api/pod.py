@@ -278,6 +278,19 @@ class Pod(Handle):
             everyone = records.all_containers(self._engine.database, pod_id=self.id)
             update_pod(self._engine, self.record(), everyone, limits)
 
+    @takes(lambda: types.ClonePodOptions)
+    def clone(self, asked: types.ClonePodOptions) -> Pod:
+        """Create a pod like it, with members like its own; return it. Nothing is started.
+
+        Its ``name`` is by default that of this one with ``-clone``, and so are the names of the members. Other
+        arguments are those of ``Pods.create`` in which it is to differ: labels, sysctls, volumes and limits are added
+        to the original's, or replace those of the same name. Volumes are shared. A published port can be used by one
+        of the two at a time. Raises what ``Pods.create`` raises; then there is neither a pod nor a member.
+
+        >>> pod.clone("mipod2", memory=256 << 20)                       # doctest: +SKIP
+        """
+        return self._engine.pods._clone(self.record(), asked)
+
     def stats(self, interval: float = 1.0) -> Iterator[tuple[types.Stats, ...]]:
         """Yield the resource usage of the infra and the running members, at once and then every ``interval`` seconds.
 

@@ -118,7 +118,7 @@ class Creation:
         with Boundary("create pod"):
             return create(options.name) if options.name else under_free_name(create)
 
-    def _of_members(self, options: CreatePodOptions) -> Mapping[str, Any]:
+    def _of_members(self, options: PodOptions) -> Mapping[str, Any]:
         """Return the specification's fields that concern the members' processes. Raises InvalidSpec."""
         from pypod.engine.specs.pods import member_fields
 

@@ -55,6 +55,11 @@ class Pods:
 
         return Creation(self._engine).create(asked)
 
+    def _clone(self, record: records.PodRecord, asked: types.ClonePodOptions) -> types.Pod:
+        from pypod.api.pod_cloning import Cloning
+
+        return Cloning(self._engine).clone(record, asked)
+
     def unsaved(
         self, name: str, options: Mapping[str, types.Any]
     ) -> tuple[types.PodRecord, types.ContainerRecord | None, tuple[types.Connection, ...]]:

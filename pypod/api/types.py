@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pypod.api.options.create import CreateOptions as CreateOptions
     from pypod.api.options.create import MemberOptions as MemberOptions
     from pypod.api.options.explain import ExplainOptions as ExplainOptions
+    from pypod.api.options.pod import ClonePodOptions as ClonePodOptions
     from pypod.api.options.pod import CreatePodOptions as CreatePodOptions
     from pypod.api.options.pod import NewPodOptions as NewPodOptions
     from pypod.api.pod import Pod as Pod
@@ -93,6 +94,7 @@ else:
             "Network": "pypod.api.network",
             "Networks": "pypod.api.networks",
             "Pod": "pypod.api.pod",
+            "ClonePodOptions": "pypod.api.options.pod",
             "CreatePodOptions": "pypod.api.options.pod",
             "NewPodOptions": "pypod.api.options.pod",
             "Pods": "pypod.api.pods",

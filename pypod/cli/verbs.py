@@ -109,6 +109,7 @@ NETWORK_VERBS: Verbs = {
     "update": ("networks.network", "network_update", "Update an existing podman network"),
 }
 POD_VERBS: Verbs = {
+    "clone": ("pods.clone", "pod_clone", "Clone an existing pod"),
     "create": ("pods.create", "pod_create", "Create a new empty pod"),
     "exists": ("system.lookup", "pod_exists", "Check if a pod exists in local storage"),
     "inspect": ("system.inspect", "pod_inspect", "Displays a pod configuration"),

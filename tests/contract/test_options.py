@@ -19,7 +19,7 @@ from pypod.api.networks import Networks
 from pypod.api.options.alone import AloneOptions
 from pypod.api.options.create import CloneOptions, CreateOptions, MemberOptions
 from pypod.api.options.explain import ExplainOptions
-from pypod.api.options.pod import CreatePodOptions, NewPodOptions
+from pypod.api.options.pod import ClonePodOptions, CreatePodOptions, NewPodOptions
 from pypod.api.pods import Pods
 from pypod.engine.containers import committing
 from pypod.engine.images import making
@@ -51,6 +51,7 @@ TAKES: list[tuple[Callable[..., Any], type[Options]]] = [
     (pypod.Container.update, LimitOptions),
     (pypod.Container.clone, CloneOptions),
     (pypod.Pod.create, NewPodOptions),
+    (pypod.Pod.clone, ClonePodOptions),
     (pypod.Pod.create_container, MemberOptions),
     (pypod.Pod.run, MemberOptions),
     (pypod.Pod.update, LimitOptions),

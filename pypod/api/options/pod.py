@@ -6,7 +6,7 @@ from pypod.api import types
 from pypod.api.options import arguments as read
 from pypod.model.options.classes import field, frozen
 from pypod.model.options.fields import about
-from pypod.model.options.pod import PodOptions
+from pypod.model.options.pod import InfraOptions, PodOptions
 
 
 @frozen()
@@ -28,3 +28,10 @@ class NewPodOptions(CreatePodOptions):
     """Options of ``Pod.create``."""
 
     engine: types.Engine | None = field(default=None, converter=read.engine, metadata=read.ENGINE)
+
+
+@frozen()
+class ClonePodOptions(InfraOptions):
+    """Options of ``Pod.clone``."""
+
+    name: str = field(default="", metadata=about("Name the new pod", short="n"))

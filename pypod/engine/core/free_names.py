@@ -1,4 +1,4 @@
-"""Generated names for objects that were created without a name."""
+"""Names for objects that were created without a name: generated ones, and those of clones."""
 
 from __future__ import annotations
 
@@ -28,3 +28,16 @@ def under_free_name(create: Callable[[str], T]) -> T:
             if error.name != name:
                 raise
     return create(f"{name}_{ids.new_id()[:6]}")
+
+
+def under_name_of_clone(original: str, create: Callable[[str], T]) -> T:
+    """Return ``create`` with the first of NAME-clone, NAME-clone1 and so on that is free, as in podman."""
+    number = 0
+    while True:
+        name = f"{original}-clone{number or ''}"
+        try:
+            return create(name)
+        except AlreadyExists as error:
+            if error.name != name:
+                raise
+        number += 1

@@ -14,27 +14,14 @@ from pypod.model.options.network import NetworkOptions, UserNamespaceOptions
 
 
 @frozen(kw_only=True)
-class PodOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
-    """The options of a pod, besides its name and the image of its infra. Sizes in bytes."""
+class InfraOptions(LimitOptions, UserNamespaceOptions):
+    """The options of a pod that a clone of it may have otherwise. Sizes in bytes."""
 
-    share: str | Sequence[str] = field(
-        default=DEFAULT_SHARE,
-        metadata=about(
-            "A comma delimited list of kernel namespaces the pod will share", kind="string", shown="ipc,net,uts"
-        ),
-    )
-    infra: bool = field(default=True, metadata=about("Create an infra container associated with the pod"))
     infra_name: str = field(default="", metadata=about("The name used as infra container name"))
     infra_command: Sequence[str] = field(
         default=(), metadata=about("A static program, or one of --infra-image, to run as the infra", kind="string")
     )
     hostname: str = field(default="", metadata=about("Set a hostname to the pod", short="h"))
-    add_hosts: Sequence[str] = field(
-        default=(),
-        metadata=about(
-            "Add a custom host-to-IP mapping (host:ip, or host:host-gateway)", flag="add-host", kind="strings"
-        ),
-    )
     labels: Mapping[str, str] | None = field(
         default=None, metadata=about("Set metadata on pod", flag="label", kind="stringArray", short="l")
     )
@@ -51,11 +38,6 @@ class PodOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
         converter=read.paths,
         metadata=about("Bind mount a volume into the pod", flag="volume", kind="stringArray", short="v"),
     )
-    mounts: Sequence[Mount] = field(
-        default=(),
-        converter=read.mounts,
-        metadata=about("Attach a filesystem mount to every member of the pod", flag=""),
-    )
     volumes_from: Sequence[str] = field(
         default=(), metadata=about("Mount volumes from the specified container(s)", kind="stringArray")
     )
@@ -71,6 +53,30 @@ class PodOptions(LimitOptions, NetworkOptions, UserNamespaceOptions):
         default="", converter=read.path, metadata=about("Path to the file that will receive the PID of the infra")
     )
     cgroup_parent: str = field(default="", metadata=about("Set parent cgroup for the pod"))
+
+
+@frozen(kw_only=True)
+class PodOptions(InfraOptions, NetworkOptions):
+    """The options of a pod, besides its name and the image of its infra. Sizes in bytes."""
+
+    share: str | Sequence[str] = field(
+        default=DEFAULT_SHARE,
+        metadata=about(
+            "A comma delimited list of kernel namespaces the pod will share", kind="string", shown="ipc,net,uts"
+        ),
+    )
+    infra: bool = field(default=True, metadata=about("Create an infra container associated with the pod"))
+    add_hosts: Sequence[str] = field(
+        default=(),
+        metadata=about(
+            "Add a custom host-to-IP mapping (host:ip, or host:host-gateway)", flag="add-host", kind="strings"
+        ),
+    )
+    mounts: Sequence[Mount] = field(
+        default=(),
+        converter=read.mounts,
+        metadata=about("Attach a filesystem mount to every member of the pod", flag=""),
+    )
     create_command: Sequence[str] = field(
         default=(), metadata=about("The command line that creates it, shown by inspect as CreateCommand", flag="")
     )
