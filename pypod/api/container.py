@@ -431,18 +431,22 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
         return container_html(self._engine, self.id, self._name)
 
     def inspect(self, *, size: bool = False) -> dict[str, types.Any]:
-        """Return all its details, in podman's form; with ``size`` also the size of its writable layer."""
+        """Return all its details, in podman's form; with ``size`` also those of its writable layer and image."""
         from pypod.engine.inspect.containers import inspect_container
 
-        found = inspect_container(self._engine, self.record())
+        record = self.record()
+        found = inspect_container(self._engine, record)
         if not size:
             return found
-        from pypod.engine.containers.differences import writable_bytes
+        from pypod.engine.containers.differences import image_bytes, writable_bytes
 
         # before the mounts, as in podman
         before = list(found).index("Mounts")
         items = list(found.items())
-        items.insert(before, ("SizeRw", writable_bytes(self._engine, self.directory)))
+        items[before:before] = [
+            ("SizeRw", writable_bytes(self._engine, self.directory)),
+            ("SizeRootFs", image_bytes(self._engine, record.image_id)),
+        ]
         return dict(items)
 
     def healthcheck(self) -> bool:

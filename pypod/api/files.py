@@ -34,9 +34,9 @@ class FileMethods(ContainerHandle):
         """Create an image from its own image and what it has written since, and name it.
 
         ``changes`` is a list of Dockerfile instructions (``CMD``, ``ENV`` and so on); ``pause`` freezes its processes
-        meanwhile; ``squash`` merges all layers into one; ``format`` is oci or docker; ``include_volumes`` declares all
-        paths on which the container has mounts as volumes of the image; ``progress`` is called with the progress, as by
-        ``Images.pull``. The contents of volumes are not included.
+        meanwhile; ``squash`` merges all layers into one; ``format`` is oci or docker, and only docker can have a
+        ``message``; ``include_volumes`` declares all paths on which the container has mounts as volumes of the image;
+        ``progress`` is called with the progress, as by ``Images.pull``. The contents of volumes are not included.
 
         Raises InvalidSpec, also for a container without an image.
         """

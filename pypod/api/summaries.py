@@ -22,8 +22,8 @@ __all__ = ["ContainerSummary", "PodSummary", "containers", "pods"]
 class ContainerSummary:
     """A container as ``Containers.summaries`` found it.
 
-    The data from the store and the kernel are as of then. What takes longer to find out, such as ``ports``, ``health``
-    and ``written_bytes``, is read on access.
+    The data from the store and the kernel are as of then. What takes longer to find out, such as ``ports``, ``health``,
+    ``written_bytes`` and ``image_bytes``, is read on access.
     """
 
     __slots__ = ("_listing", "_record", "_spec", "_state")
@@ -156,6 +156,11 @@ class ContainerSummary:
         engine = self._listing.engine
         return writable_bytes(engine, engine.layout.container(self._record.id))
 
+    @property
+    def image_bytes(self) -> int:
+        """The size of the layers of its image; 0 without an image."""
+        return self._listing.image_bytes(self._record.image_id)
+
     def __repr__(self) -> str:
         return f"<ContainerSummary {self.name} {self.state.status}>"
 
@@ -229,13 +234,14 @@ class PodSummary:
 class _Listing:
     """The data that the containers of one listing share: pods and networks, read once, when first needed."""
 
-    __slots__ = ("_joining_networks", "_networks", "_pods", "engine")
+    __slots__ = ("_image_bytes", "_joining_networks", "_networks", "_pods", "engine")
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._pods: dict[str, PodRecord] | None = None
         self._networks: dict[str, list[str]] | None = None
         self._joining_networks: set[str] | None = None
+        self._image_bytes: dict[str, int] = {}
 
     @property
     def joining_networks(self) -> set[str]:
@@ -263,6 +269,14 @@ class _Listing:
 
             self._networks = names_by_container(self.engine.database)
         return self._networks.get(identifier, ())
+
+    def image_bytes(self, identifier: str) -> int:
+        """Return the size of the layers of an image."""
+        if identifier not in self._image_bytes:
+            from pypod.engine.containers.differences import image_bytes
+
+            self._image_bytes[identifier] = image_bytes(self.engine, identifier)
+        return self._image_bytes[identifier]
 
 
 def containers(engine: types.Engine) -> list[ContainerSummary]:

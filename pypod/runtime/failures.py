@@ -189,15 +189,17 @@ def _directory_failure(plan: Plan, report: Report, op: Op) -> LaunchFailed:
 
 def _command_failure(op: Op, report: Report) -> LaunchFailed:
     command = str(op.arguments[0])
-    text = os.strerror(report.error)
-    if report.error in (_ENOENT, _ENOTDIR):
+    code = report.error if command else _EPERM  # as crun has it: the kernel says ENOENT
+    text = os.strerror(code)
+    if code in (_ENOENT, _ENOTDIR):
         message = (
             f"executable file `{command}` not found in $PATH: {text}: "
             "OCI runtime attempted to invoke a command that was not found"
         )
-        return CommandNotFound(op.describe(), "execve", report.error, message=message)
-    message = f"open executable `{command}`: {text}: OCI permission denied"
-    return CommandNotExecutable(op.describe(), "execve", report.error, message=message)
+        return CommandNotFound(op.describe(), "execve", code, message=message)
+    what = f"executable `{command}`" if command else "executable"
+    message = f"open {what}: {text}: OCI permission denied"
+    return CommandNotExecutable(op.describe(), "execve", code, message=message)
 
 
 _FAILURES = {**dict.fromkeys(_MOUNTS, _mount_failure), "working_directory": _directory_failure}

@@ -169,6 +169,8 @@ def rename_container(connection: Connection, record: ContainerRecord, name: str)
     if row is None:
         raise NoSuchContainer(record.name)
     before, kind, spec = row
+    if name == before:
+        return
     _take_name(connection, CONTAINER, name, record.id)
     connection.execute("DELETE FROM names WHERE name = ?", (before,))
     if kind == CONTAINER:

@@ -194,7 +194,7 @@ def test_the_latest_and_the_size(world) -> None:
     assert world.pypod.ok("pod", "inspect", "-l", "-f", "{{.Name}}") == "bare\n"
     assert world.pypod.ok("inspect", "-t", "pod", "-l", "-f", "{{.Name}}") == "bare\n"
     sized = list(inspected(world, "-s", "web"))
-    assert sized[sized.index("GraphDriver") + 1] == "SizeRw"
+    assert sized[sized.index("GraphDriver") :][1:3] == ["SizeRw", "SizeRootFs"]
 
 
 def test_missing_names_are_told_after_the_others_are_shown(world) -> None:

@@ -99,6 +99,8 @@ def test_rename(pypod, engine, three) -> None:
     assert pypod("rename", "proxy", "a/b").returncode == 125
     assert pypod("rename", "nosuch", "x").returncode == 125
     assert engine.containers.get("proxy").id == proxy.id
+    assert pypod.ok("rename", "front", "front") == ""
+    assert engine.containers.get("front").id == web.id
     assert "rename" in pypod.ok("events", "--stream=false", "--filter", "event=rename", "--filter", "container=front")
     engine.containers.create(["true"], name="web", rootfs="/").remove()
     web.remove()  # through a handle with the old name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -213,6 +214,38 @@ SCRIPTS: dict[str, str] = {
         create --name one --network none --entrypoint /bin/echo IMAGE a b
         - commit -q one made
         image inspect -f '{{.Config.Entrypoint}} {{.Config.Cmd}}' made
+    """,
+    "sizes": r"""
+        create --name never --network none IMAGE true
+        - run --name one --network none IMAGE dd if=/dev/zero of=/big bs=1234567 count=1
+        ps -a -s --format '{{.Names}} {{.Size}}'
+        inspect -s -f '{{.SizeRw}} {{.SizeRootFs}}' never
+        ps -a -s --sort size --filter name=never
+        container inspect -s -f '{{.SizeRootFs}}' one
+    """,
+    "an empty command": """
+        run --rm --network none IMAGE ''
+        - run -d --name it --network none IMAGE sleep 1000
+        exec it ''
+        - rm -f -t 0 it
+    """,
+    "an export to nowhere, a name that it has": """
+        create --name it --network none IMAGE true
+        export -o /nosuch/x it
+        export -o /nosuch/x nosuch
+        export -o / it
+        rename it it
+        inspect -f '{{.Name}}' it
+        rm it
+    """,
+    "a message of a commit": """
+        create --name it --network none IMAGE true
+        commit -q -m why it made
+        commit -q -m why -f oci it made
+        commit -q -m why nosuch made
+        - commit -q -m why -f docker it made
+        image inspect -f '{{.Comment}}' made
+        rm it
     """,
     "untag": """
         tag IMAGE one
@@ -527,6 +560,14 @@ def both(engine, podman: Run, archive: str) -> Iterator[Both]:
 def test_the_same_happens(both: Both, script: str) -> None:
     for line in script.strip().splitlines():
         both(line.strip())
+
+
+def test_sizes_in_json(both: Both, podman: Run, engine) -> None:
+    both("create --name it --network none IMAGE true")
+    line = ["ps", "-a", "-s", "--filter", "name=^it$", "--format", "json"]
+    ours, theirs = (json.loads(run(*line).stdout)[0]["Size"] for run in (Program(engine.layout.root), podman))
+    assert ours == theirs
+    assert ours["rootFsSize"] > 0
 
 
 def test_inspect_knows_the_command_line(engine, archive: str) -> None:

@@ -134,6 +134,7 @@ def theirs(tmp_path: Path) -> Iterator[list[str]]:
         "manifest remove nosuch sha256:" + "0" * 64,
         "manifest push nosuch dir:/nosuch",
         "import /nosuch.tar",
+        "healthcheck run nosuch",
         "secret create one -",
         "manifest rm nosuch nosuch2",
         "network ls --format {{.Nosuch}}",

@@ -36,7 +36,7 @@ COMMIT = Command(
         Flag(name="squash", short="s", kind="bool", help="Squash newly built layers into a single new layer"),
     ),
     examples=(
-        "pypod commit -q --message 'committing container to image' reverent_golick image-committed",
+        "pypod commit -q --message 'committing container to image' --format docker reverent_golick image-committed",
         "pypod commit --change CMD=/bin/bash --change 'LABEL blue=image' reverent_golick image-committed",
     ),
     min_args=1,

@@ -79,7 +79,8 @@ def _opened(path: str) -> BinaryIO:
     try:
         return open(path, "wb")
     except OSError as error:
-        raise InvalidSpec("--output", f"open {path}: {error.strerror}") from error
+        reason = os.strerror(error.errno or 0).lower()
+        raise InvalidSpec("--output", f'creating file "{path}": open {path}: {reason}') from error
 
 
 def run_import(options: Parsed, root: str | None) -> int:

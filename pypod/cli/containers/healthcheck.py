@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags.parser import Command
+from pypod.errors import NoSuchContainer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,14 @@ def run_healthcheck_run(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod healthcheck run``."""
     from pypod.api.engine import Engine
 
+    name = options.positionals[0]
     with Engine(root) as engine:
-        if engine.containers.get(options.positionals[0]).healthcheck():
+        try:
+            container = engine.containers.get(name)
+        except NoSuchContainer as error:
+            error.message = f"unable to look up {name} to perform a health check: {error.message}"
+            raise
+        if container.healthcheck():
             return 0
     print("unhealthy")
     return 1

@@ -98,7 +98,8 @@ def _size(row: Row) -> str:
 
         print("Size format requires --size option", file=sys.stderr)
         return ""
-    return f"{human_size(row.container.written_bytes, precision=3)} (virtual 0B)"
+    written, image = row.container.written_bytes, row.container.image_bytes
+    return f"{human_size(written, precision=3)} (virtual {human_size(image, precision=3)})"
 
 
 def _labels(row: Row) -> dict[str, str]:
@@ -252,7 +253,7 @@ def as_json(row: Row, *, namespaces: bool, pods: bool) -> Struct:
         Pod=one.pod_id,
         PodName=row["PodName"] if pods else "",
         Ports=[_port(port) for port in one.ports] or None,
-        Size=Struct(rootFsSize=0, rwSize=one.written_bytes) if row.listing.size else None,
+        Size=Struct(rootFsSize=one.image_bytes, rwSize=one.written_bytes) if row.listing.size else None,
         StartedAt=row["StartedAt"],
         State=one.state.status,
         Status=row["Status"],

@@ -69,6 +69,8 @@ def commit(
         )
     record = records.find_container(context.database, identifier)
     spec = context.container_spec(record)
+    if message and format != "docker":
+        raise InvalidSpec("--message", "messages are only compatible with the docker image format (-f docker)")
     if not record.image_id:
         raise InvalidSpec("CONTAINER", f"container {record.name} has no image: its root file system is not a layer")
     base = StoredImage(context, record.image_id, record.image)

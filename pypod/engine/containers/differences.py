@@ -102,6 +102,16 @@ def writable_bytes(context: Context, directory: str) -> int:
     return tree_bytes(f"{directory}/upper")
 
 
+def image_bytes(context: Context, identifier: str) -> int:
+    """Return the bytes of the files in the layers of an image; 0 without an id, for a container without an image."""
+    if not identifier:
+        return 0
+    if inside.is_needed(context):
+        return inside.call(context, image_bytes, identifier)
+    layers = StoredImage(context, identifier).layers()
+    return sum(tree_bytes(f"{context.layout.image_layers}/{layer.directory}") for layer in layers)
+
+
 def tree_bytes(directory: str) -> int:
     """Return the bytes of the files in a directory, 0 if there is none: hard links count once, holes in full."""
     total = 0

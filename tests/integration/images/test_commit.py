@@ -81,7 +81,7 @@ class TestCommit:
             "STOPSIGNAL SIGUSR1",
             "ONBUILD RUN x",
         ]
-        image = changed.commit("mine", changes=changes, author="me", message="why")
+        image = changed.commit("mine", changes=changes, author="me", message="why", format="docker")
         config = image.config
         assert (config.command, config.user, config.working_directory) == (("cat", "/new"), "7", "/srv")
         assert dict(config.environment) == {"A": "3", "B": "2", "QUOTED": "c d"}
