@@ -220,7 +220,6 @@ SCRIPTS: dict[str, str] = {
         - run --name one --network none IMAGE dd if=/dev/zero of=/big bs=1234567 count=1
         ps -a -s --format '{{.Names}} {{.Size}}'
         inspect -s -f '{{.SizeRw}} {{.SizeRootFs}}' never
-        ps -a -s --sort size --filter name=never
         container inspect -s -f '{{.SizeRootFs}}' one
     """,
     "an empty command": """
