@@ -33,6 +33,7 @@ EVENTS = Command(
             name="stream",
             kind="bool",
             default=True,
+            hidden=True,  # as in podman
             help="keep printing new events after the past ones",
         ),
         Flag(name="until", help="show all events until timestamp"),

@@ -102,9 +102,10 @@ def test_every_verb_finds_nothing_by_such_a_name(engine, busybox, canary: Path, 
     try:
         before = {path: path.stat().st_mtime_ns for path in Path(engine.layout.root).rglob("*.json")}
         for verb in sorted({*VERBS, *CONTAINER_VERBS} - ELSEWHERE - set(GROUPS)):
-            words = [ref] * 2 if verb in ("cp", "rename", "tag", "commit") else [ref]
+            words = [ref] * 2 if verb in ("cp", "rename", "runlabel", "tag", "commit") else [ref]
             words += ["true"] * (verb == "exec")
-            for group in ([], ["pod"] if verb in GROUPS["pod"][1] else []):
+            of_pods = [["pod"]] if verb in GROUPS["pod"][1] else []
+            for group in ([] if verb in VERBS else ["container"], *of_pods):
                 code = run(["--root", engine.layout.root, *group, verb, "--", *words])
                 told = capsys.readouterr()
                 assert code != 0, (group, verb, told)
