@@ -215,7 +215,12 @@ class TestReset:
 
 def test_what_podman_has_and_pypod_has_not(pypod) -> None:
     assert pypod.ok("system", "renumber") == ""
-    for words in (("service",), ("service", "--time", "5", "unix:///x"), ("connection", "list"), ("connection",)):
+    for words in (
+        ("service",),
+        ("service", "--time", "5", "unix:///x"),
+        ("connection", "add", "x", "y"),
+        ("connection",),
+    ):
         done = pypod("system", *words)
         assert (done.returncode, done.stdout) == (125, "")
         assert done.stderr.startswith("Error: pypod has no ")
