@@ -296,7 +296,7 @@ class TestOptions:
         output(engine, busybox, "echo kept > /d/f", volumes=[words])
         assert (tmp_path / "up" / "f").read_text() == "kept\n"
         assert output(engine, busybox, "cat /d/f", volumes=[words]) == "kept\n"
-        with pytest.raises(InvalidSpec, match="both upperdir and workdir"):
+        with pytest.raises(InvalidSpec, match="must set both `upperdir` and `workdir`"):
             output(engine, busybox, "true", volumes=[f"{tmp_path}/d:/d:O,upperdir={tmp_path}/up"])
 
     @pytest.mark.parametrize("words", ["subpath=s/t", "volume-subpath=/s/t", "subpath=s/absolute", "subpath=s/up/s/t"])
