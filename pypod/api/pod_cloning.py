@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pypod.api.pod_creation import Creation
 from pypod.engine.core.boundary import Boundary
-from pypod.errors import InvalidSpec
 from pypod.model.mount import plain_path
 from pypod.model.namespace import HOST, JOINABLE, POD, PRIVATE
 from pypod.store import networks, records
@@ -92,7 +91,6 @@ class Cloning(Creation):
 
     def _changed(self, before: PodSpec, asked: ClonePodOptions) -> PodSpec:
         """Return a pod's specification with what the options ask for. Raises InvalidSpec, Unsupported."""
-        from pypod.engine.resources.limits import settings_of
         from pypod.engine.resources.updating import changed_limits
         from pypod.engine.session import id_maps
         from pypod.engine.specs import specs
@@ -106,11 +104,7 @@ class Cloning(Creation):
         if options.shm_size is not None:
             fields["shm_size_bytes"] = options.shm_size
         limits = changed_limits(before.limits, asked)
-        if limits is not None:
-            if not before.share_parent:
-                message = "limits of a pod need --share-parent: without it, the members are outside the pod's cgroup"
-                raise InvalidSpec("--share-parent", message)
-            settings_of(self._engine, limits)
+        self._check_limits(limits, share_parent=before.share_parent)
         spec = before.replace(
             labels=_merged(before.labels, options.labels),
             sysctls=_merged(before.sysctls, options.sysctls),

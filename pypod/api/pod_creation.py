@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pypod.api.images.image import Image
     from pypod.api.options.pod import CreatePodOptions
     from pypod.model.container import ContainerSpec
+    from pypod.model.limits import Limits
     from pypod.model.mount import Mount
     from pypod.model.network import Connection
     from pypod.model.network_flags import Asked
@@ -45,7 +46,7 @@ class Creation:
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
-        from pypod.engine.resources.limits import from_options, settings_of
+        from pypod.engine.resources.limits import from_options
         from pypod.engine.session import id_maps
         from pypod.engine.specs import configured, specs
 
@@ -65,13 +66,7 @@ class Creation:
         specs.check_sysctls(sysctls, net="net" in kinds and asked.mode == PRIVATE, ipc="ipc" in kinds)
         owner = str(self._engine.owner()) if options.ephemeral else ""
         limited = from_options(options)
-        if limited is not None:
-            if not options.share_parent:
-                raise InvalidSpec(
-                    "--share-parent",
-                    "limits of a pod need --share-parent: without it, the members are outside the pod's cgroup",
-                )
-            settings_of(self._engine, limited)
+        self._check_limits(limited, share_parent=options.share_parent)
         if options.infra_image and not infra:
             raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
         with Boundary("create pod"):
@@ -117,6 +112,17 @@ class Creation:
 
         with Boundary("create pod"):
             return create(options.name) if options.name else under_free_name(create)
+
+    def _check_limits(self, limits: Limits | None, *, share_parent: bool) -> None:
+        """Raise InvalidSpec or Unsupported for limits that the pod cannot have on this host."""
+        from pypod.engine.resources.limits import settings_of
+
+        if limits is None:
+            return
+        if not share_parent:
+            message = "limits of a pod need --share-parent: without it, the members are outside the pod's cgroup"
+            raise InvalidSpec("--share-parent", message)
+        settings_of(self._engine, limits)
 
     def _of_members(self, options: PodOptions) -> Mapping[str, Any]:
         """Return the specification's fields that concern the members' processes. Raises InvalidSpec."""
