@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pypod import Engine, Pod
-    from pypod.engine.networks.attachments import Attachment
+    from pypod.engine.networks.running import Attachment
     from pypod.runtime.ops import Plan
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -161,14 +161,14 @@ def _check(
     from pypod.engine.lifecycle.exec import Exec, ExecSpec
     from pypod.engine.lifecycle.plan import container_plan
     from pypod.engine.lifecycle.start import Start
-    from pypod.engine.networks import attachments
+    from pypod.engine.networks.running import of_container
 
     pod = engine.pods.create(**options)
     try:
         pod.start()
         assert pod.infra is not None
         # before there are members: these add the pod's cgroup to more trees
-        infra = _infra_plan(engine, pod, attachments.of_container(engine, pod.infra.id))
+        infra = _infra_plan(engine, pod, of_container(engine, pod.infra.id))
         container = pod.run(["sleep", "1000"], rootfs=place.rootfs)
         record, spec = container.record(), container.spec()
         plans = {

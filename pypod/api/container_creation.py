@@ -52,7 +52,6 @@ class Creation:
 
     def create(self, asked: MemberOptions, pod: Pod | str | None = None, *, ephemeral: bool = False) -> types.Container:
         """Create a container, in a pod or outside any. Raises what ``Containers.create`` raises."""
-        from pypod.api.pod import Pod
         from pypod.engine.configuration import current
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
@@ -64,8 +63,7 @@ class Creation:
         base, command = _image_and_command(asked)
         pod_record = None
         if pod is not None:
-            ref = pod.id if isinstance(pod, Pod) else pod
-            pod_record = records.find_pod(self._engine.database, ref)
+            pod_record = records.find_pod(self._engine.database, pod if isinstance(pod, str) else pod.id)
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         owner = str(self._engine.owner()) if ephemeral else (pod_record.owner if pod_record else "")
         pull = asked.pull if asked.asked("pull") else ""

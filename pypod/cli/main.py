@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from pypod.cli import imports
 from pypod.cli.verbs import GROUPS, VERBS, commands_of, load
 from pypod.errors import InvalidSpec, LaunchFailed, PortInUse, PypodError
 
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     # a command ends before cyclic garbage is worth collecting: the imports alone would trigger the collector 60 times
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    imports.install()
     words = list(sys.argv[1:] if argv is None else argv)
     code = ENGINE_FAILED
     _occupy_standard_streams()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DIRECTORY = os.path.join(_PACKAGE, "_libexec")
+MONITOR, LAUNCHER = "monitor", "launch"  # what performs plans: beside a container, and once
 
 
 def path(name: str) -> str:

@@ -15,6 +15,8 @@ POD = about("The pod that it becomes a member of", flag="")
 
 
 def image(value: types.Image | str | Sequence[str | os.PathLike[str]]) -> types.Image | str | Sequence[str]:
+    if isinstance(value, str | tuple | list):  # without the modules of images, which a command need not load
+        return words(value) or ()
     from pypod.api.images.image import Image
 
     return value if isinstance(value, Image) else words(value) or ()
@@ -29,9 +31,11 @@ def other_image(value: types.Image | str) -> types.Image | str:
 
 
 def pod(value: types.Pod | str | None) -> types.Pod | str | None:
+    if isinstance(value, str | None):
+        return value
     from pypod.api.pod import Pod
 
-    if not isinstance(value, Pod | str | None):
+    if not isinstance(value, Pod):
         raise Unfit("a string or a Pod")
     return value
 

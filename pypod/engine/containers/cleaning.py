@@ -6,7 +6,7 @@ from pypod.engine.core import observe
 from pypod.engine.core.locks import Lock
 from pypod.engine.lifecycle import exec_ids
 from pypod.engine.lifecycle.stopping import release_volumes
-from pypod.engine.networks import attachments
+from pypod.engine.networks import detaching
 from pypod.engine.resources import groups
 from pypod.errors import WrongState
 from pypod.store import records
@@ -29,7 +29,7 @@ def clean_up(context: Context, identifier: str) -> None:
             message = f"container {record.id} is running or paused, refusing to clean up: container state improper"
             raise WrongState(record.name, state.status, f"failed to clean up container {record.id}: {message}")
         groups.clear(context, record.cgroup)
-        attachments.unplug_and_detach(context, identifier)
+        detaching.unplug_and_detach(context, identifier)
         release_volumes(context, record)
 
 

@@ -42,7 +42,7 @@ def disconnect(context: Context, container_ids: Iterable[str]) -> None:
 
 
 def _disconnect(context: Context, identifier: str) -> None:
-    from pypod.engine.networks.attachments import detach_if_ended
+    from pypod.engine.networks.detaching import detach_if_ended
 
     with Boundary("disconnect what has ended"):
         detach_if_ended(context, identifier)

@@ -9,8 +9,9 @@ from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
 from pypod.engine.lifecycle import files
 from pypod.engine.networks import attachments, bridge_sweep, bridges, claims, known, plugging, published, user_bridges
-from pypod.engine.networks.attachments import Attachment
 from pypod.engine.networks.connections import lock_of
+from pypod.engine.networks.options import check_static
+from pypod.engine.networks.running import Attachment, of_container
 from pypod.errors import AlreadyExists, InvalidSpec, WrongState
 from pypod.model.network import Connection
 from pypod.model.network_flags import check_alias, parse_address, parse_mac, static_addresses
@@ -65,7 +66,7 @@ def connect(context: Context, record: ContainerRecord, asked: Connection, networ
     when no address is available. Then nothing has changed.
     """
     _require_own_network(context, record)
-    attachments.check_static(asked, network)
+    check_static(asked, network)
     with Boundary(f"connect {record.name}"), Lock(lock_of(context, record)) as lock, lock:
         if any(one.network == network.id for one, _ in networks.connections_of(context.database, record.id)):
             raise AlreadyExists("connection", network.name, "container", record.id)
@@ -75,7 +76,7 @@ def connect(context: Context, record: ContainerRecord, asked: Connection, networ
             with context.database.transaction() as connection, connection:
                 networks.connect(connection, record.id, asked.replace(network=network.id))
             if state.running:
-                before = attachments.of_container(context, record.id)
+                before = of_container(context, record.id)
                 attachment = attachments.attach_one(context, record.id, network)
                 effects.perform(bridges.preparations(context, (attachment.network,)))
                 undo.callback(plugging.unplug, context, record, state, attachment)
@@ -87,7 +88,7 @@ def connect(context: Context, record: ContainerRecord, asked: Connection, networ
 
 def _write_files(context: Context, record: ContainerRecord) -> None:
     """Update the /etc/hosts and /etc/resolv.conf of a running container after a change of its networks."""
-    attached = attachments.of_container(context, record.id)
+    attached = of_container(context, record.id)
     pod = records.find_pod(context.database, record.pod_id) if record.pod_id else None
     if record.kind == records.INFRA and pod is not None:
         files.of_pod(context, pod, context.pod_spec(pod), record, attached, running=True).perform()
@@ -121,7 +122,7 @@ def disconnect(context: Context, record: ContainerRecord, network: NetworkSpec) 
             raise WrongState(record.name, "", f"container {record.name} is not connected to network {network.name}")
         state = observe.state_of(context, record.id)
         if state.running and found[0] is not None:
-            before = attachments.of_container(context, record.id)
+            before = of_container(context, record.id)
             published.move(
                 context, record, before, [attachment for attachment in before if attachment.network.id != network.id]
             )

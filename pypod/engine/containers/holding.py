@@ -9,11 +9,12 @@ import os
 
 from pypod.engine.core import effects
 from pypod.engine.core.effects import Undoing
-from pypod.engine.lifecycle.steps import LAUNCHER, Program
+from pypod.engine.lifecycle.steps import Program
 from pypod.engine.session import id_maps, session
 from pypod.engine.storage import mapped_layers, overlay
 from pypod.kernel import idmap
 from pypod.kernel.children import move_up
+from pypod.kernel.programs import LAUNCHER
 from pypod.kernel.programs import path as program_path
 from pypod.model.mount import BIND, VOLUME, plain_path
 from pypod.runtime import launcher

@@ -13,10 +13,11 @@ from pypod.engine.containers.holding import Held
 from pypod.engine.core import observe
 from pypod.engine.core.context import require_root
 from pypod.engine.core.locks import Lock
-from pypod.engine.lifecycle.steps import LAUNCHER, Program
+from pypod.engine.lifecycle.steps import Program
 from pypod.engine.session import session
 from pypod.engine.storage import mount_points, overlay
 from pypod.errors import Unsupported
+from pypod.kernel.programs import LAUNCHER
 from pypod.kernel.programs import path as program_path
 from pypod.runtime import launcher
 from pypod.runtime.compiler.plans import host_mount_ops

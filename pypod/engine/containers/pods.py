@@ -6,7 +6,7 @@ from pypod.engine.core import announce, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import Lock
 from pypod.engine.lifecycle import infra, stopping
-from pypod.engine.networks import attachments
+from pypod.engine.networks import detaching
 from pypod.engine.resources import groups
 from pypod.errors import StoreError
 from pypod.kernel.cgroups.driver import container_path
@@ -60,7 +60,7 @@ def _remove_locked(context: Context, record: PodRecord, timeout_s: float | None)
     for group in {_group(context, record), *(groups.pod_group(one) or one.cgroup for one in everyone)}:
         groups.clear(context, group)
     for one in everyone:
-        attachments.detach(context, one.id)
+        detaching.detach(context, one.id)
         stopping.release_volumes(context, one)
     directories = [*(context.layout.container(one.id) for one in everyone), context.layout.pod(record.id)]
     own = dependencies.volumes_only_of(context.database, [one.id for one in everyone])

@@ -26,6 +26,7 @@ START_LINE, EXIT_LINE = 192, 64
 FREEZER_LINK = "freezer"
 STOPPING_FILE = "stopping"
 _RECORDING_TIMEOUT_S = 2.0
+_EXIT_TIMEOUT_S = 5.0
 _RECORD_POLL_S = 0.01
 _PID_MAX, _STATUS_MAX = 1 << 22, 0xFFFF  # PID_MAX_LIMIT of Linux; what waitpid(2) fills in
 # Non-blocking: a pipe in place of the file must not make a reader hang.
@@ -61,6 +62,17 @@ def running_process(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> tu
     except OSError:
         return None
     return (state.pid, state.start_time) if state.running else None
+
+
+def wait_for_process(directory: str, boot_id: str) -> None:
+    """Wait for a process that is about to exit, such as the program that forwards ports: only then are they free."""
+    found = running_process(directory, boot_id)
+    fd = pidfd.open_process(*found) if found else None
+    if fd is not None:
+        try:
+            pidfd.wait(fd, _EXIT_TIMEOUT_S)
+        finally:
+            os.close(fd)
 
 
 def is_frozen(directory: str) -> bool:

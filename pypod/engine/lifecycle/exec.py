@@ -6,11 +6,12 @@ from pypod.engine.core import announce, effects, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.lifecycle.derived import filter_of, known_hostname, ulimits
 from pypod.engine.lifecycle.joining import without_host
-from pypod.engine.lifecycle.steps import LAUNCHER, Launch, Program
+from pypod.engine.lifecycle.steps import Launch, Program
 from pypod.engine.session import session
 from pypod.errors import InvalidSpec, NoSuchContainer, WrongState
 from pypod.kernel.abi import CLONE_NEWPID, CLONE_NEWUSER, NAMESPACES
 from pypod.kernel.capabilities import bounding_set
+from pypod.kernel.programs import LAUNCHER
 from pypod.model.namespace import HOST
 from pypod.model.value import Value
 from pypod.runtime.compiler.process import oom_score, process_ops

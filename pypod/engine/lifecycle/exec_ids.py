@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pypod.engine.lifecycle.steps import LAUNCHER
+from pypod.kernel.programs import LAUNCHER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from pypod.engine.lifecycle.start import Start
 from pypod.engine.networks import attachments
 from pypod.kernel.abi import SIGKILL, signal_name
 from pypod.kernel.pidfd import Process
+from pypod.kernel.programs import LAUNCHER, MONITOR
 from pypod.model.value import Value
 from pypod.store import records
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord, PodRecord
 
 PYTHON, SUPERVISOR, CHILD = "python", "supervisor", "process"
-_CALLED = {steps.MONITOR: "monitor", steps.LAUNCHER: "launcher"}
+_CALLED = {MONITOR: "monitor", LAUNCHER: "launcher"}
 # Stands for an infra that is not running yet: no process has pid 0.
 _UNKNOWN = Process(0, 0)
 _WORDS_LIMIT = 240

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.attachments import Attachment
+    from pypod.engine.networks.running import Attachment
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.store.records import ContainerRecord, PodRecord

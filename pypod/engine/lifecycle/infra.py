@@ -12,7 +12,8 @@ from pypod.engine.core.locks import Lock
 from pypod.engine.lifecycle import files, infra_start, pausing
 from pypod.engine.lifecycle.infra_start import InfraStart
 from pypod.engine.lifecycle.performing import perform
-from pypod.engine.networks import attachments, claims, etc_files
+from pypod.engine.networks import attachments, claims, detaching, etc_files
+from pypod.engine.networks.running import of_container
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGINT, SIGKILL, SIGTERM
@@ -50,7 +51,7 @@ def start(context: Context, record: PodRecord, lock: Lock) -> None:
     record = records.find_pod(context.database, record.id)
     if observe.container_state(directory, context.boot_id).running:
         infra = records.find_container(context.database, record.infra_id)
-        attached = attachments.of_container(context, infra.id)
+        attached = of_container(context, infra.id)
         files.of_pod(context, record, context.pod_spec(record), infra, attached).perform()
         return
     require_no_members(context, record)
@@ -60,7 +61,7 @@ def start(context: Context, record: PodRecord, lock: Lock) -> None:
         with program.start(context) as launching, claims.connecting(context) as shared, shared, Undoing() as undoing:
             infra = records.find_container(context.database, record.infra_id)
             begun = InfraStart.resolve(context, infra, record, asking=True)
-            undoing.add(lambda: attachments.detach(context, infra.id))
+            undoing.add(lambda: detaching.detach(context, infra.id))
             attached = attachments.attach(context, infra.id)
             # the infra may already be running when writing its files fails
             perform(context, begun.steps(attached, undo=lambda: stop(context, record)), undoing, launching, lock)
@@ -110,7 +111,7 @@ def kill(context: Context, record: PodRecord, number: int) -> bool:
         pidfd.send_signal(fd, number)
         # pypod's own infra program exits on TERM and INT; a user's may exit on any signal
         if pidfd.wait(fd, _STOP_TIMEOUT_S if number in (SIGKILL, SIGTERM, SIGINT) else 0):
-            attachments.unplug_and_detach(context, infra.id)  # members may outlive it: they handle signals differently
+            detaching.unplug_and_detach(context, infra.id)  # members may outlive it: they handle signals differently
             _record_exit(context, record, infra, number if number == SIGKILL else 0)
     finally:
         os.close(fd)
@@ -155,4 +156,4 @@ def _record_exit(context: Context, record: PodRecord, infra: ContainerRecord, st
     """Record the exit, which no supervisor stayed to record; ``status`` is 0 or the signal that killed the infra."""
     announce.container(context, announce.DIED, infra, record, exit_code=128 + status if status else 0)
     observe.record_exit(context.layout.container(record.infra_id), status, time.time_ns())
-    attachments.detach(context, record.infra_id)
+    detaching.detach(context, record.infra_id)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pypod.engine.core import announce, effects, kept_records
 from pypod.engine.lifecycle import files
 from pypod.engine.lifecycle.derived import pod_hostname
-from pypod.engine.lifecycle.steps import LAUNCHER, Launch, Program
-from pypod.engine.networks import attachments, bridges, network_ops, user_network
+from pypod.engine.lifecycle.steps import Launch, Program
+from pypod.engine.networks import bridges, network_ops, user_network
+from pypod.engine.networks.running import networks_of
 from pypod.engine.resources import groups
 from pypod.engine.session import id_maps, session
 from pypod.engine.storage import overlay
 from pypod.kernel import idmap
+from pypod.kernel.programs import LAUNCHER
 from pypod.kernel.programs import path as program_path
 from pypod.model.value import Value
 from pypod.runtime.compiler.plans import infra_ops
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.engine.lifecycle.steps import Step
-    from pypod.engine.networks.attachments import Attachment
+    from pypod.engine.networks.running import Attachment
     from pypod.engine.session.id_maps import Maps
     from pypod.engine.session.session import Session
     from pypod.engine.storage.drivers import Driver
@@ -95,8 +97,8 @@ class InfraStart(Value):
             *user_network.preparations(context, record.id, spec),
             *self._root(),
             *groups.renewal(context, self.group),
-            *bridges.preparations(context, attachments.networks_of(attached)),
-            kept_records.keep(context, record, self.pod, attachments.networks_of(attached)),
+            *bridges.preparations(context, networks_of(attached)),
+            kept_records.keep(context, record, self.pod, networks_of(attached)),
             launch,
             *network_ops.once_running(context, spec, attached),
         ]

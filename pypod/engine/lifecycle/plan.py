@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.engine.lifecycle.start import Start
-    from pypod.engine.networks.attachments import Attachment
+    from pypod.engine.networks.running import Attachment
     from pypod.model.container import ContainerSpec
     from pypod.model.mount import Mount
     from pypod.model.secret import SecretUse

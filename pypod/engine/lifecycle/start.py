@@ -13,7 +13,8 @@ from pypod.engine.lifecycle.derived import hostname_of
 from pypod.engine.lifecycle.performing import perform
 from pypod.engine.lifecycle.plan import configuration, container_plan
 from pypod.engine.lifecycle.steps import Launch, monitor
-from pypod.engine.networks import attachments, bridges, claims, etc_files, network_ops, user_network
+from pypod.engine.networks import attachments, bridges, claims, detaching, etc_files, network_ops, user_network
+from pypod.engine.networks.running import networks_of
 from pypod.engine.resources import groups
 from pypod.engine.session import id_maps, session
 from pypod.engine.storage import mapped_layers, overlay
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.engine.lifecycle.special_mounts import SpecialMounts
     from pypod.engine.lifecycle.steps import Step
-    from pypod.engine.networks.attachments import Attachment
+    from pypod.engine.networks.running import Attachment
     from pypod.engine.session.id_maps import Maps
     from pypod.engine.session.session import Session
     from pypod.engine.storage.drivers import Driver
@@ -191,9 +192,9 @@ class Start(Value):
             *user_network.preparations(context, record.id, spec),
             *self._container_env(),
             *files.localtime(self.directory, spec),
-            *bridges.preparations(context, attachments.networks_of(attached)),
+            *bridges.preparations(context, networks_of(attached)),
             *files.of_container(context, record, spec, self.pod_spec, attached),
-            kept_records.keep(context, record, self.pod, attachments.networks_of(attached)),
+            kept_records.keep(context, record, self.pod, networks_of(attached)),
             *groups.renewal(context, self.group),
             launch,
             *(self.volumes.conclusions() if self.volumes else ()),
@@ -323,7 +324,7 @@ def _start_locked(
 def _connect(begun: Start, undoing: Undoing) -> tuple[Attachment, ...]:
     if not begun.is_connected:
         return ()
-    undoing.add(lambda: attachments.detach(begun.context, begun.record.id))
+    undoing.add(lambda: detaching.detach(begun.context, begun.record.id))
     return attachments.attach(begun.context, begun.record.id)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pypod.engine.core.effects import Effect
 from pypod.engine.resources import groups
 from pypod.engine.session import session
+from pypod.kernel.programs import MONITOR
 from pypod.model.value import Value
 from pypod.runtime.launcher import Launching
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord
-
-MONITOR, LAUNCHER = "monitor", "launch"
 
 
 class Program(Value):

@@ -9,7 +9,7 @@ from pypod.engine.core import announce, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import AT_ONCE, Lock
 from pypod.engine.lifecycle import patience, pausing
-from pypod.engine.networks import attachments, member_names
+from pypod.engine.networks import detaching, member_names
 from pypod.engine.resources import groups
 from pypod.engine.storage import mount_points
 from pypod.engine.storage.trash import discard
@@ -116,7 +116,7 @@ def _end(context: Context, running: list[Running], timeout_s: float | None, star
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
                 raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
             if not one.record.pod_id:
-                attachments.unplug_and_detach(context, one.record.id)
+                detaching.unplug_and_detach(context, one.record.id)
             else:
                 member_names.remove(f"{context.layout.pod(one.record.pod_id)}/hosts", one.record.name)
             release_volumes(context, one.record)
@@ -250,7 +250,7 @@ def remove(
             again = find_running(context, record)  # it may have been started before we took the lock
             _end(context, [again] if again else [], timeout_s, _starting_s(timeout_s))
             groups.clear(context, record.cgroup)
-            attachments.detach(context, record.id)
+            detaching.detach(context, record.id)
             release_volumes(context, record)
             own = dependencies.volumes_only_of(context.database, [record.id]) if volumes else []
             if record.pod_id:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from itertools import count
 
-from pypod.engine.core import observe
-from pypod.engine.core.locks import AT_ONCE, Lock
-from pypod.engine.networks import bridge_sweep, claims, known, published, user_bridges, user_network
-from pypod.engine.networks.connections import lock_of
-from pypod.errors import InUse, InvalidSpec, NoSuchContainer
+from pypod.engine.networks import bridge_sweep, claims, detaching, known, user_bridges
+from pypod.engine.networks.running import Attachment
+from pypod.errors import InUse, InvalidSpec
 from pypod.kernel.netlink import ROUTE
 from pypod.model.network import (
     BRIDGE,
@@ -24,11 +22,10 @@ from pypod.model.network import (
     address_text,
     packed_address,
 )
-from pypod.model.value import Value
 from pypod.network import links, rtnetlink
 from pypod.network.host import default_interface, is_local
 from pypod.runtime.ops import Op
-from pypod.store import networks, records
+from pypod.store import networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,24 +38,6 @@ if TYPE_CHECKING:
 _METRIC = 100
 
 
-class Attachment(Value):
-    """One attachment of a start: the network, and what was chosen for the connection."""
-
-    network: NetworkSpec
-    made: Endpoint
-
-
-def networks_of(attached: tuple[Attachment, ...]) -> list[NetworkSpec]:
-    """Return the networks of attachments."""
-    return [attachment.network for attachment in attached]
-
-
-def of_container(context: Context, container_id: str) -> tuple[Attachment, ...]:
-    """Return the attachments of a running container."""
-    made = [made for _, made in networks.connections_of(context.database, container_id) if made]
-    return tuple(Attachment(network=networks.find(context.database, one.network), made=one) for one in made)
-
-
 def attach(context: Context, container_id: str) -> tuple[Attachment, ...]:
     """Allocate addresses for a start; the caller holds the container's lock and detaches when the start fails.
 
@@ -68,7 +47,7 @@ def attach(context: Context, container_id: str) -> tuple[Attachment, ...]:
     if not asked:
         return ()
     if any(made for _, made in asked):  # its last run ended without a supervisor to detach it
-        unplug_and_detach(context, container_id)
+        detaching.unplug_and_detach(context, container_id)
     specs = [networks.find(context.database, one.network) for one, _ in asked]
     try:
         return _claim_and_take(context, container_id, [one for one, _ in asked], specs)
@@ -85,7 +64,7 @@ def _claim_and_take(
             claimed = [claims.claim(context, one) for one in specs]
             return _take(context, container_id, list(zip(asked, claimed, strict=True)))
         except InUse:
-            if last or not sweep(context, specs):
+            if last or not detaching.sweep(context, specs):
                 raise
     raise AssertionError
 
@@ -210,56 +189,6 @@ def _free(
     raise InUse(network.name, f"no free address in {subnet.subnet} of network {network.name}", hint=hint)
 
 
-def sweep(context: Context, specs: Iterable[NetworkSpec]) -> list[str]:
-    """Detach containers that ended without a supervisor to do so; return their ids.
-
-    A container being started is not running yet: it is skipped, as its starter holds its lock.
-    """
-    holders = {one: None for network in specs for one in networks.holders(context.database, network.id) if one}
-    return [one for one in holders if detach_if_ended(context, one)]
-
-
-def detach_if_ended(context: Context, container_id: str) -> bool:
-    """Detach a container if it has ended; return whether it was attached. One being started is skipped."""
-    directory = context.layout.container(container_id)
-    if observe.container_state(directory, context.boot_id).running:
-        return False
-    try:
-        with Lock(lock_of(context, records.find_container(context.database, container_id)), AT_ONCE) as lock, lock:
-            if observe.container_state(directory, context.boot_id).running:
-                return False
-            unplug_and_detach(context, container_id)
-            return True
-    except (NoSuchContainer, BlockingIOError):
-        return False
-
-
-def unplug_and_detach(context: Context, container_id: str) -> None:
-    """Detach a container that has ended, though other processes may live on in its network namespace.
-
-    They still have its addresses, which will be allocated again, so they are made unreachable. Raises OSError, and
-    LaunchFailed for a user's.
-    """
-    for _, made in networks.connections_of(context.database, container_id):
-        if made and made.host_interface:
-            if user_bridges.are_elsewhere(context):
-                user_bridges.release(context, made.host_interface)
-            else:
-                links.release(made.host_interface)
-    detach(context, container_id)
-
-
-def detach(context: Context, container_id: str) -> None:
-    """Detach a container that has ended: release its addresses and remove what leads to them. Idempotent."""
-    user_network.wait_for_end(context, context.layout.container(container_id))
-    if any(made for _, made in networks.connections_of(context.database, container_id)):
-        attached = of_container(context, container_id)
-        published.withdraw(context, container_id, attached)
-        networks.give_back(context.database, container_id)
-        user_bridges.end_unless_needed(context)
-        bridge_sweep.begin_unless_used(context, networks_of(attached))
-
-
 def host_ops(context: Context, attached: tuple[Attachment, ...], *, hairpin: bool = False) -> list[Op]:
     """Return the supervisor's operations once the process has its network namespace.
 
@@ -328,18 +257,3 @@ def inside_messages(attachment: Attachment) -> rtnetlink.Packed:
     """Return the messages for the namespace that configure an interface; its index is filled in later."""
     made = attachment.made
     return rtnetlink.configure(made.addresses, made.gateways, attachment.network.routes, _METRIC + made.position)
-
-
-def check_static(asked: Connection, network: NetworkSpec) -> None:
-    """Raise InvalidSpec when a static address is in none of the network's subnets, or is a gateway.
-
-    As in podman, it may lie outside of the range that addresses are allocated from.
-    """
-    for address in asked.addresses:
-        number = address_number(address)
-        argument = "--ip6" if ":" in address else "--ip"
-        own = [one for one in network.subnets if (":" in one.subnet) == (":" in address)]
-        if not any(first <= number <= last for first, last in (one.hosts() for one in own)):
-            raise InvalidSpec(argument, f"requested static ip {address} not in any subnet on network {network.name}")
-        if any(one.gateway and address_number(one.gateway) == number for one in own):
-            raise InvalidSpec(argument, f"requested static ip {address} is the gateway of network {network.name}")

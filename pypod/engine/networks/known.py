@@ -7,7 +7,6 @@ import time
 
 from pypod.engine.configuration import current
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.networks import claims
 from pypod.errors import InvalidSpec, NoSuchNetwork
 from pypod.model.ids import new_id
 from pypod.model.network import DEFAULT_ID, DEFAULT_NETWORK, NetworkSpec
@@ -83,6 +82,7 @@ def default(context: Context, *, save: bool = True) -> NetworkSpec:
 
 def surroundings(context: Context, others: Sequence[NetworkSpec]) -> Surroundings:
     """Return what a new network must avoid, on the host and among ours, and where its subnets are chosen from."""
+    from pypod.engine.networks import claims
     from pypod.network.host import Host
 
     host, settings = Host(), current.of(context)

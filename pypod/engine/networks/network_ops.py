@@ -8,7 +8,7 @@ from pypod.engine.networks import attachments, published, user_network
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.attachments import Attachment
+    from pypod.engine.networks.running import Attachment
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.runtime.ops import Op

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.networks import attachments, bridge_alias, bridges, name_service, reloading, sidecars, user_bridges
+from pypod.engine.networks import bridge_alias, bridges, detaching, name_service, reloading, sidecars, user_bridges
 from pypod.engine.networks.bridge_removal import Turn, remove_bridge
 from pypod.engine.networks.running import running
 from pypod.model.network import BRIDGE
@@ -46,7 +46,7 @@ def repair(context: Context) -> list[str]:
     if user_bridges.are_elsewhere(context):
         return [*sidecars.repair(context), *(_repair_elsewhere(context) if known else [])]
     with Boundary("repair networks"):
-        done = [f"released the addresses of container {one[:12]}" for one in attachments.sweep(context, known)]
+        done = [f"released the addresses of container {one[:12]}" for one in detaching.sweep(context, known)]
         done += _withdraw_leftovers(context, known)
         done += _remove_orphans(context)
         if not known:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.networks import known, user_bridges, user_network
-from pypod.engine.networks.attachments import check_static
-from pypod.errors import InvalidSpec
+from pypod.engine.networks import known, user_network
+from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.namespace import POD
+from pypod.model.network import BRIDGE, address_number
 from pypod.model.network_flags import Asked, check_dns, parse_networks, with_flags
 from pypod.network.user_mode import parse
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, TypedDict
 
     from pypod.engine.core.context import Context
-    from pypod.model.network import Connection
+    from pypod.model.network import Connection, NetworkSpec
     from pypod.model.options.network import NetworkOptions
 
     class DnsFields(TypedDict):
@@ -98,7 +98,7 @@ def resolved(context: Context, asked: Asked, *, save: bool = True) -> tuple[Conn
     for one in asked.connections:
         network = known.find(context, one.network, save=save)
         if context.rootless:
-            user_bridges.require_bridge(network)
+            _require_bridge(network)
         if one.addresses:
             check_static(one, network)
         found[network.id] = one.replace(network=network.id)  # a network named twice is connected once
@@ -113,3 +113,25 @@ def _with_interfaces(connections: tuple[Connection, ...]) -> tuple[Connection, .
     if given.isdisjoint(places):
         return connections
     return tuple(one if one.interface else one.replace(interface=next(free)) for one in connections)
+
+
+def _require_bridge(network: NetworkSpec) -> None:
+    """Raise Unsupported for a network on an interface of the host, which users may not subdivide."""
+    if network.driver != BRIDGE:
+        what = f"{network.driver} networks"
+        raise Unsupported(what, f"network {network.name}: {what} are for root only", hint="use a bridge network")
+
+
+def check_static(asked: Connection, network: NetworkSpec) -> None:
+    """Raise InvalidSpec when a static address is in none of the network's subnets, or is a gateway.
+
+    As in podman, it may lie outside of the range that addresses are allocated from.
+    """
+    for address in asked.addresses:
+        number = address_number(address)
+        argument = "--ip6" if ":" in address else "--ip"
+        own = [one for one in network.subnets if (":" in one.subnet) == (":" in address)]
+        if not any(first <= number <= last for first, last in (one.hosts() for one in own)):
+            raise InvalidSpec(argument, f"requested static ip {address} not in any subnet on network {network.name}")
+        if any(one.gateway and address_number(one.gateway) == number for one in own):
+            raise InvalidSpec(argument, f"requested static ip {address} is the gateway of network {network.name}")

@@ -13,7 +13,7 @@ from pypod.network import links, rtnetlink
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.attachments import Attachment
+    from pypod.engine.networks.running import Attachment
     from pypod.model.container import ContainerState
     from pypod.store.records import ContainerRecord
 

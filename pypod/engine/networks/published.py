@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.engine.core.locks import Lock
-    from pypod.engine.networks.attachments import Attachment
+    from pypod.engine.networks.running import Attachment
     from pypod.model.network_flags import Asked
     from pypod.model.options.container import ContainerOptions
     from pypod.runtime.launcher import Launched, Launching

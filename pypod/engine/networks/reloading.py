@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pypod.engine.core.context import Context
-    from pypod.engine.networks.attachments import Attachment
-    from pypod.engine.networks.running import Connected
+    from pypod.engine.networks.running import Attachment, Connected
     from pypod.model.network import NetworkSpec
     from pypod.store.records import ContainerRecord
 

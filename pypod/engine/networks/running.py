@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pypod.engine.core import observe
-from pypod.engine.networks.attachments import Attachment
+from pypod.model.network import Endpoint, NetworkSpec
+from pypod.model.value import Value
 from pypod.store import networks, records
 
 TYPE_CHECKING = False
@@ -12,8 +13,25 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.model.container import ContainerState
-    from pypod.model.network import NetworkSpec
     from pypod.store.records import ContainerRecord
+
+
+class Attachment(Value):
+    """One attachment of a start: the network, and what was chosen for the connection."""
+
+    network: NetworkSpec
+    made: Endpoint
+
+
+def networks_of(attached: tuple[Attachment, ...]) -> list[NetworkSpec]:
+    """Return the networks of attachments."""
+    return [attachment.network for attachment in attached]
+
+
+def of_container(context: Context, container_id: str) -> tuple[Attachment, ...]:
+    """Return the attachments of a running container."""
+    made = [made for _, made in networks.connections_of(context.database, container_id) if made]
+    return tuple(Attachment(network=networks.find(context.database, one.network), made=one) for one in made)
 
 
 class Connected:

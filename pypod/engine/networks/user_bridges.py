@@ -19,13 +19,12 @@ from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.effects import Effect
 from pypod.engine.networks import user_network
 from pypod.engine.session import session
-from pypod.errors import LaunchFailed, Unsupported
+from pypod.errors import LaunchFailed
 from pypod.kernel import pidfd
 from pypod.kernel.abi import CLONE_NEWNET, SIGKILL, SIGTERM
 from pypod.kernel.netlink import ROUTE
 from pypod.kernel.pidfd import Process
 from pypod.kernel.proc import read_text
-from pypod.model.network import BRIDGE
 from pypod.network import links, rtnetlink
 from pypod.runtime.ops import Op, Plan
 from pypod.store import networks
@@ -49,13 +48,6 @@ _END_TIMEOUT_S = 5.0
 def are_elsewhere(context: Context) -> bool:
     """Return whether bridges are in another network namespace than this process."""
     return context.rootless and not context.at_bridges
-
-
-def require_bridge(network: NetworkSpec) -> None:
-    """Raise Unsupported for a network on an interface of the host, which users may not subdivide."""
-    if network.driver != BRIDGE:
-        what = f"{network.driver} networks"
-        raise Unsupported(what, f"network {network.name}: {what} are for root only", hint="use a bridge network")
 
 
 def holder(context: Context) -> Process | None:
@@ -214,7 +206,7 @@ def end_unless_needed(context: Context) -> None:
 def end(context: Context) -> None:
     """End the holder and its sidecar; no container may be attached."""
     _end_process(context, context.layout.bridges, SIGTERM)
-    user_network.wait_for_end(context, context.layout.bridges)
+    observe.wait_for_process(f"{context.layout.bridges}/network", context.boot_id)
     _end_name_server(context)
 
 

@@ -12,7 +12,6 @@ import sys
 from pypod.engine.core import observe
 from pypod.engine.core.effects import Effect, directory
 from pypod.errors import InvalidSpec, Unsupported
-from pypod.kernel import pidfd
 from pypod.kernel.programs import installed
 from pypod.network.user_mode import MAP_GUEST_ADDRESS, PASTA, SLIRP4NETNS, parse
 from pypod.runtime.ops import Op
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 NONE = "none"
 PACKAGES = {PASTA: "passt", SLIRP4NETNS: SLIRP4NETNS}  # in Debian and others
 _TUN = "/dev/net/tun"
-_END_TIMEOUT_S = 5.0
 _ROUTE_UP, _DEFAULT = 0x1, "00000000"  # of /proc/net/route
 
 
@@ -213,14 +211,3 @@ def is_there(context: Context, place: str) -> bool:
 def inside_ops(context: Context, spec: ContainerSpec | PodSpec) -> list[Op]:
     """Return the operations of the new process in its network namespace."""
     return [Op("hand_network")] if program_of(context, spec) else []
-
-
-def wait_for_end(context: Context, place: str) -> None:
-    """Wait for the program beside a process that has ended to exit: only then are its ports free."""
-    found = observe.running_process(f"{place}/network", context.boot_id)
-    fd = pidfd.open_process(*found) if found else None
-    if fd is not None:
-        try:
-            pidfd.wait(fd, _END_TIMEOUT_S)
-        finally:
-            os.close(fd)
