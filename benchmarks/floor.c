@@ -1,7 +1,7 @@
 /* A lower bound for pypod's times: the same kernel work in one C program, without Python, without a database, and
  * without starting any program except those of the pod itself.
  *
- *     floor DIRECTORY ROOTFS CGROUP FILTER LIBEXEC hybrid|unified [REPETITIONS [NETWORK]]
+ *     floor DIRECTORY ROOTFS CGROUP FILTER LIBEXEC TREES [REPETITIONS [NETWORK]]
  *
  * One repetition creates a pod and starts a container in it, runs `true` in the container, stops and removes it, starts
  * two more, and removes the pod with both. Without REPETITIONS there is one for each line of standard input. Each
@@ -52,7 +52,8 @@
 
 enum { ID = 64, STATUS_START = 192, STATUS_EXIT = 64, CONTAINERS = 2, DEAD_TRIES = 2000 };
 
-static const char *directory, *rootfs, *groups, *libexec, *mode;
+static const char *directory, *rootfs, *groups, *libexec;
+static const char *shown; /* the v1 trees that a container sees, separated by commas; none on a host with only v2 */
 static struct argument filter;
 static struct plan network; /* no records: lo only */
 static int own_pid_namespace, monitors;
@@ -168,11 +169,11 @@ static void group_of(char path[PATH_MAX], const struct pod *pod, const struct co
 
 /* The v1 trees that a member is also in: for podman's limit of processes, and for its memory usage. */
 static const char *const trees[] = { "pids", "memory" };
-enum { TREES = sizeof trees / sizeof *trees };
+enum { TREES = sizeof trees / sizeof *trees, FIRST_TREE = 5 };
 
 static bool is_hybrid(void)
 {
-	return !strcmp(mode, "hybrid");
+	return *shown;
 }
 
 static void tree_of(char path[PATH_MAX], int tree, const char *pod, const char *container, const char *file)
@@ -391,11 +392,47 @@ static void file_systems(struct list *list)
 	ADD(list, mount, "mqueue", "mqueue", "/dev/mqueue", "14");
 }
 
+/* Calls `act` with the name of each v1 tree and with its number, which is that of a detached mount. */
+static void each_tree(struct list *list, void (*act)(struct list *, const char *name, const char *number))
+{
+	char names[PATH_MAX], *rest = names;
+	int number = FIRST_TREE;
+
+	snprintf(names, sizeof names, "%s", shown);
+	for (char *name; (name = strsep(&rest, ",")) && *name; number++)
+		act(list, words(list, "%s", name), words(list, "%d", number));
+}
+
+static bool is_joined(const char *tree)
+{
+	for (int i = 0; i < TREES; i++)
+		if (!strcmp(tree, trees[i]))
+			return true;
+	return false;
+}
+
+static void open_unlimited(struct list *list, const char *name, const char *number)
+{
+	if (!is_joined(name))
+		ADD(list, open_tree, number, words(list, "/sys/fs/cgroup/%s/pypod/unlimited", name), "0");
+}
+
+static void mount_tree(struct list *list, const char *name, const char *number)
+{
+	const char *place = words(list, "/sys/fs/cgroup/%s", name);
+
+	if (is_joined(name))
+		ADD(list, mount, "cgroup", "cgroup", place, "15", name);
+	else
+		ADD(list, bind, number, place, "15", words(list, "%d", MS_PRIVATE), "0");
+}
+
 static void cgroups(struct list *list)
 {
 	if (is_hybrid())
 		ADD(list, mount, "tmpfs", "tmpfs", "/sys/fs/cgroup", "14", "mode=755");
 	ADD(list, mount, "cgroup2", "cgroup2", is_hybrid() ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup", "15");
+	each_tree(list, mount_tree);
 }
 
 static void devices(struct list *list)
@@ -455,6 +492,7 @@ static void container_plan(struct list *list, const struct pod *pod, const struc
 	for (int i = 0; i < 3; i++)
 		ADD(list, open_tree, slots[i], words(list, "%s/pods/%s/%s", directory, pod->id, files[i][0]), "0");
 	ADD(list, open_tree, "4", words(list, "%s/mount-points/run/.containerenv", directory), "0");
+	each_tree(list, open_unlimited);
 	const char *own = words(list, "%s/containers/%s", directory, container->id);
 	ADD(list, root, "overlay", "overlay", words(list, "%s/merged", directory), "0",
 	    words(list, "lowerdir=%s:%s/mount-points,upperdir=%s/upper,workdir=%s/work,volatile", rootfs, directory,
@@ -853,7 +891,7 @@ int main(int argc, char **argv)
 	groups = argv[3];
 	read_filter(argv[4]);
 	libexec = argv[5];
-	mode = argv[6];
+	shown = argv[6];
 	read_network(argc > 8 ? argv[8] : "");
 	if (argc > 7 && atol(argv[7]) == 0) {
 		print_plans();

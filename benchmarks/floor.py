@@ -70,7 +70,7 @@ class Floor:
                 self._group,
                 filter_path,
                 os.path.join(os.path.dirname(_HERE), "pypod", "_libexec"),
-                driver.mode,
+                ",".join(os.path.basename(one.target) for one in driver.trees(())),
             ]
             if self._options:
                 self._pod = engine.pods.create(**self._options)
