@@ -60,7 +60,7 @@ NETWORKS = (
         "tests/integration/networks/test_resolv_conf.py",
     ),
     (
-        "tests/cli/test_port.py",
+        "tests/cli/containers/test_port.py",
         "tests/integration/networks/test_addresses.py",
         "tests/integration/networks/test_connections.py",
         "tests/integration/networks/test_networks_apart.py",

@@ -24,7 +24,7 @@ def unprivileged(*words: str, root: Path) -> subprocess.CompletedProcess[str]:
     """Run the program as a user without any privilege, with an interpreter that this user can reach."""
     if shutil.which("setpriv") is None or not Path("/usr/bin/python3").exists():
         pytest.skip("setpriv or /usr/bin/python3 is not installed")
-    source = Path(__file__).parents[2]
+    source = Path(__file__).parents[3]
     command = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "/usr/bin/python3", "-I", "-c"]
     places = [str(source), sysconfig.get_path("platlib")]
     code = f"import sys; sys.path[:0] = {places!r}; from pypod.cli.main import main; main()"

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pypod import Engine, InvalidImage
+from tests.cli.images.test_image_transfers import manifest_at
 from tests.cli.program import Program
-from tests.cli.test_image_transfers import manifest_at
 from tests.docker_registry import DockerRegistry, needs_docker_registry
 from tests.images.tiny import Tiny, save
 
