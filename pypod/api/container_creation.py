@@ -56,8 +56,6 @@ class Creation:
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
-        from pypod.engine.resources.groups import conf_settings
-        from pypod.engine.resources.limits import settings_of
         from pypod.engine.specs import configured, specs
 
         base, command = _image_and_command(asked)
@@ -89,21 +87,7 @@ class Creation:
             spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(
                 ports=ports, secrets=secrets, host_address=configured.host_address(settings)
             )
-            if spec.mounts:
-                from pypod.engine.storage.sources import require_sources
-
-                require_sources(spec.mounts)
-                if any(mount.type == "image" for mount in spec.mounts):
-                    from pypod.engine.lifecycle.special_mounts import require_images
-
-                    require_images(self._engine, spec.mounts)
-            if spec.limits is not None:
-                settings_of(self._engine, spec.limits)  # raises for unsupported limits before the container exists
-            conf_settings(self._engine, spec.cgroup_conf)
-            if settings.get("engine", "hooks_dir"):
-                from pypod.engine.configuration import hooks
-
-                hooks.refuse(settings, spec)
+            self._require_possible(settings, spec)
 
             def add(spec: ContainerSpec) -> types.Container:
                 return self._add(self._record(spec, pod_spec, owner, found.id if found else ""), spec, connections)
@@ -116,6 +100,27 @@ class Creation:
 
         with Boundary("create container"):
             return create(asked.name) if asked.name else under_free_name(create)
+
+    def _require_possible(self, settings: Settings, spec: ContainerSpec) -> None:
+        """Raise what a start would, before the container exists: for sources, limits and hooks that cannot be had."""
+        from pypod.engine.resources.groups import conf_settings
+        from pypod.engine.resources.limits import settings_of
+
+        if spec.mounts:
+            from pypod.engine.storage.sources import require_sources
+
+            require_sources(spec.mounts)
+            if any(mount.type == "image" for mount in spec.mounts):
+                from pypod.engine.lifecycle.special_mounts import require_images
+
+                require_images(self._engine, spec.mounts)
+        if spec.limits is not None:
+            settings_of(self._engine, spec.limits)  # raises for unsupported limits
+        conf_settings(self._engine, spec.cgroup_conf)
+        if settings.get("engine", "hooks_dir"):
+            from pypod.engine.configuration import hooks
+
+            hooks.refuse(settings, spec)
 
     def _with_image(
         self,

@@ -127,7 +127,7 @@ def _exec_spec(
 ) -> ExecSpec:
     from pypod.engine.lifecycle import exec as execution
     from pypod.engine.lifecycle import passing
-    from pypod.engine.specs.specs import check_environment, check_user
+    from pypod.engine.specs.process import check_environment, check_user
 
     return execution.ExecSpec(
         command=execution.arguments(command),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pypod.api import types
     from pypod.api.options.pod import ClonePodOptions
-    from pypod.engine.specs.specs import SecurityOptions
+    from pypod.engine.specs.security import SecurityOptions
     from pypod.model.container import ContainerSpec
     from pypod.model.mount import Mount
     from pypod.model.options.pod import PodOptions
@@ -35,7 +35,7 @@ class Cloning(Creation):
     def clone(self, record: PodRecord, asked: ClonePodOptions) -> types.Pod:
         """Create a pod and members like those of another; see ``Pod.clone``."""
         from pypod.engine.core.free_names import under_name_of_clone
-        from pypod.engine.specs.specs import security_options
+        from pypod.engine.specs.security import security_options
 
         before = self._engine.pod_spec(record)
         with Boundary("create pod"):
@@ -94,6 +94,7 @@ class Cloning(Creation):
         from pypod.engine.resources.updating import changed_limits
         from pypod.engine.session import id_maps
         from pypod.engine.specs import specs
+        from pypod.engine.specs.pods import member_fields
         from pypod.model.options.pod import PodOptions
 
         given = asked.without(("name",)).given()
@@ -111,7 +112,7 @@ class Cloning(Creation):
             limits=limits,
             mounts=_mounted(before.mounts, self._mounts(options)),
             create_command=(),
-            **{"infra_conmon_pidfile": "", **fields, **self._of_members(options)},
+            **{"infra_conmon_pidfile": "", **fields, **member_fields(options)},
             **self._of_users(before, options),
         )
         if options.sysctls:

@@ -44,61 +44,15 @@ class Creation:
         """Create a pod. Raises what ``Pods.create`` raises."""
         from pypod.engine.configuration import current
         from pypod.engine.core.free_names import under_free_name
-        from pypod.engine.networks import published
-        from pypod.engine.networks.options import resolved
-        from pypod.engine.resources.limits import from_options
         from pypod.engine.session import id_maps
-        from pypod.engine.specs import configured, specs
+        from pypod.engine.specs import configured
 
         settings = current.of(self._engine)
         options = configured.of_pod(self._engine, settings, options)
-        infra = options.infra
-        kinds = _kinds(options)
-        with Boundary("create pod"):
-            in_user = self._user_namespace(options)
-        if in_user and "user" not in kinds:
-            kinds = (*kinds, "user")
-        if kinds and not infra:
-            raise InvalidSpec("--share", f"cannot set share({','.join(kinds)}) namespaces without an infra container")
-        with Boundary("create pod"):
-            asked, of_network = _of_network(options, shared="net" in kinds)
-        sysctls = tuple(sorted((options.sysctls or {}).items()))
-        specs.check_sysctls(sysctls, net="net" in kinds and asked.mode == PRIVATE, ipc="ipc" in kinds)
         owner = str(self._engine.owner()) if options.ephemeral else ""
-        limited = from_options(options)
-        self._check_limits(limited, share_parent=options.share_parent)
-        if options.infra_image and not infra:
-            raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
-        with Boundary("create pod"):
-            connections = resolved(self._engine, asked)
-            ports = published.of_pod(self._engine, options.ports, asked, infra=infra, shared="net" in kinds)
-            image = self._image(options.infra_image) if options.infra_image else None
-
-        with Boundary("create pod"):
-            mounts = self._mounts(options)
 
         def create(name: str) -> types.Pod:
-            spec = PodSpec(
-                name=name,
-                share=kinds,
-                infra=infra,
-                infra_name=options.infra_name,
-                infra_command=tuple(options.infra_command),
-                hostname=options.hostname,
-                labels=tuple(sorted((options.labels or {}).items())),
-                sysctls=sysctls,
-                cgroup_parent=options.cgroup_parent,
-                share_parent=options.share_parent,
-                limits=limited,
-                ports=ports,
-                shm_size_bytes=DEFAULT_SHM_BYTES if options.shm_size is None else options.shm_size,
-                create_command=tuple(options.create_command),
-                mounts=mounts,
-                **self._of_members(options),
-                host_address=configured.host_address(settings),
-                **in_user,
-                **of_network,
-            )
+            spec = PodSpec(name=name, **fields)
             id_maps.maps_of(self._engine, spec)
 
             def add(spec: PodSpec) -> types.Pod:
@@ -111,7 +65,51 @@ class Creation:
             return auto_ids.given(self._engine, spec, add)
 
         with Boundary("create pod"):
+            fields, connections = self._resolved(options, configured.host_address(settings))
+            image = self._image(options.infra_image) if options.infra_image else None
             return create(options.name) if options.name else under_free_name(create)
+
+    def _resolved(self, options: CreatePodOptions, host_address: str) -> tuple[Mapping[str, Any], Sequence[Connection]]:
+        """Return the fields of the specification but its name, and the networks. Raises InvalidSpec, Unsupported."""
+        from pypod.engine.networks import published
+        from pypod.engine.networks.options import resolved
+        from pypod.engine.resources.limits import from_options
+        from pypod.engine.specs.pods import member_fields
+        from pypod.engine.specs.specs import check_sysctls
+
+        in_user = self._user_namespace(options)
+        kinds = tuple(dict.fromkeys((*_kinds(options), *(("user",) if in_user else ()))))
+        if kinds and not options.infra:
+            raise InvalidSpec("--share", f"cannot set share({','.join(kinds)}) namespaces without an infra container")
+        asked, of_network = _of_network(options, shared="net" in kinds)
+        sysctls = tuple(sorted((options.sysctls or {}).items()))
+        check_sysctls(sysctls, net="net" in kinds and asked.mode == PRIVATE, ipc="ipc" in kinds)
+        limits = from_options(options)
+        self._check_limits(limits, share_parent=options.share_parent)
+        if options.infra_image and not options.infra:
+            raise InvalidSpec("--infra-image", "cannot set infra-image without infra container: invalid configuration")
+        connections = resolved(self._engine, asked)
+        fields = dict(
+            share=kinds,
+            infra=options.infra,
+            infra_name=options.infra_name,
+            infra_command=tuple(options.infra_command),
+            hostname=options.hostname,
+            labels=tuple(sorted((options.labels or {}).items())),
+            sysctls=sysctls,
+            cgroup_parent=options.cgroup_parent,
+            share_parent=options.share_parent,
+            limits=limits,
+            ports=published.of_pod(self._engine, options.ports, asked, infra=options.infra, shared="net" in kinds),
+            shm_size_bytes=DEFAULT_SHM_BYTES if options.shm_size is None else options.shm_size,
+            create_command=tuple(options.create_command),
+            mounts=self._mounts(options),
+            host_address=host_address,
+            **member_fields(options),
+            **in_user,
+            **of_network,
+        )
+        return fields, connections
 
     def _check_limits(self, limits: Limits | None, *, share_parent: bool) -> None:
         """Raise InvalidSpec or Unsupported for limits that the pod cannot have on this host."""
@@ -123,13 +121,6 @@ class Creation:
             message = "limits of a pod need --share-parent: without it, the members are outside the pod's cgroup"
             raise InvalidSpec("--share-parent", message)
         settings_of(self._engine, limits)
-
-    def _of_members(self, options: PodOptions) -> Mapping[str, Any]:
-        """Return the specification's fields that concern the members' processes. Raises InvalidSpec."""
-        from pypod.engine.specs.pods import member_fields
-
-        with Boundary("create pod"):
-            return member_fields(options)
 
     def _user_namespace(self, options: PodOptions) -> Mapping[str, Any]:
         """Return the specification's fields for the user namespace asked for; empty for that of the host."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.core.context import Context
+    from pypod.engine.session.id_maps import Maps
+    from pypod.model.container import ContainerSpec
     from pypod.model.reports.progress import Progress
     from pypod.store.records import ContainerRecord
 
@@ -84,17 +86,10 @@ def commit(
         config["config"]["Volumes"] = {**(own.get("Volumes") or {}), **places}
     apply(config["config"], changes)
     started, maps = mapped_layers.as_started(context, spec)
-    lowers = layers.roots(context.layout, started)
     with Boundary(f"commit container {record.name}"), Lock(context.layout.images, SHARED) as lock, lock:
         blobs = Blobs(context.layout.blobs)
-        copy = layers.copy_in(context.layout.container(record.id))
         with _held(context, record, pause):
-            if squash:
-                digest, size = blobs.write(pack.merged(layers.tree(context.layout, record.id, started), maps))
-            elif os.path.isdir(copy):
-                digest, size = blobs.write(pack.difference(copy, [*lowers, context.layout.mount_points], maps))
-            else:
-                digest, size = blobs.write(pack.layer(_upper(context, record, lowers[0]), lowers, maps))
+            digest, size = _written(context, record, started, maps, blobs, squash=squash)
         created = {"created_by": " ".join((*spec.entrypoint, *spec.command)), "comment": message}
         descriptors = [] if squash else list(base.manifest().layers)
         if squash:
@@ -106,6 +101,19 @@ def commit(
         image = publish(context, blobs, config, descriptors, FAMILIES[FORMATS[format]], name, progress)
     announce.container(context, announce.COMMIT, record)
     return image.id
+
+
+def _written(
+    context: Context, record: ContainerRecord, spec: ContainerSpec, maps: Maps | None, blobs: Blobs, *, squash: bool
+) -> tuple[str, int]:
+    """Write what the container changed as a blob, or with ``squash`` its whole root; return digest and size."""
+    lowers = layers.roots(context.layout, spec)
+    copy = layers.copy_in(context.layout.container(record.id))
+    if squash:
+        return blobs.write(pack.merged(layers.tree(context.layout, record.id, spec), maps))
+    if os.path.isdir(copy):
+        return blobs.write(pack.difference(copy, [*lowers, context.layout.mount_points], maps))
+    return blobs.write(pack.layer(_upper(context, record, lowers[0]), lowers, maps))
 
 
 def _upper(context: Context, record: ContainerRecord, root: str) -> str:

@@ -40,6 +40,6 @@ def variables(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     """Return variables for one start. Raises InvalidSpec."""
     if not given:
         return ()
-    from pypod.engine.specs.specs import check_environment
+    from pypod.engine.specs.process import check_environment
 
     return check_environment(given)

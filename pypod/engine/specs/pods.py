@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.specs.specs import security_options
+from pypod.engine.specs.security import security_options
 from pypod.errors import InvalidSpec
 from pypod.model.namespace import PRIVATE, parse_mode
 

@@ -7,13 +7,15 @@ import os
 from pypod.engine.networks import user_network
 from pypod.engine.networks.options import asked_network, dns_fields
 from pypod.engine.resources.limits import from_options
+from pypod.engine.specs.process import capabilities_of, check_environment, check_user, groups_of, ulimits_of
 from pypod.engine.specs.running import SYSTEMD_STOP_SIGNAL, running_fields
+from pypod.engine.specs.security import security_options
 from pypod.engine.specs.variables import unset_environment
 from pypod.errors import InvalidSpec, Unsupported
-from pypod.kernel.abi import DIGITS_LIMIT, RESOURCES, SIGTERM, signal_number
+from pypod.kernel.abi import SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
 from pypod.kernel.idmap import in_user_namespace
-from pypod.model.container import DEFAULT_SHM_BYTES, KEEP_GROUPS, ContainerSpec, Ulimit
+from pypod.model.container import DEFAULT_SHM_BYTES, ContainerSpec
 from pypod.model.ids import is_text
 from pypod.model.mount import VOLUME, parse_tmpfs
 from pypod.model.namespace import HOST, POD, PRIVATE, SHAREABLE, Mode, not_shared, parse_mode
@@ -24,7 +26,6 @@ from pypod.network.user_mode import parse as parse_user_mode
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from typing import TypedDict
 
     from pypod.engine.images.stored import StoredImage
     from pypod.model.health import Healthcheck
@@ -34,18 +35,8 @@ if TYPE_CHECKING:
     from pypod.model.options.pod import PodOptions
     from pypod.model.pod import PodSpec
 
-    class SecurityOptions(TypedDict, total=False):
-        """The fields of a ContainerSpec that --security-opt sets."""
-
-        seccomp: str
-        no_new_privileges: bool
-        masks: tuple[str, ...]
-        unmasks: tuple[str, ...]
-        proc_options: tuple[str, ...]
-
 
 # The sysctls of the IPC namespace, which a container may set in an IPC namespace of its own (podman-run(1), --sysctl).
-_SECURITY_KEYS = ("apparmor", "label", "mask", "proc-opts", "seccomp", "systempaths", "unmask")  # each with a value
 _IPC_SYSCTLS = frozenset(
     f"kernel.{name}" for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
 )
@@ -90,19 +81,7 @@ def container_spec(
     check_sysctls(sysctls, net=modes["net"] == PRIVATE, ipc=modes["ipc"] == PRIVATE, of_host=of_host)
     add_hosts = check_add_hosts(options.add_hosts)
     check_hosts(add_hosts, asked, no_hosts=options.no_hosts)
-    if add_hosts and pod is not None and modes["net"] == POD:
-        raise InvalidSpec(
-            "--add-host",
-            "extra host entries must be specified on the pod: network cannot be configured when it is shared "
-            "with a pod",
-        )
-    if add_hosts and modes["net"].mode == "container":
-        raise InvalidSpec(
-            "--add-host",
-            "cannot set extra host entries when the container is joined to another containers network namespace",
-        )
-    if options.shm_size is not None and modes["ipc"].mode == "host":
-        raise InvalidSpec("--shm-size", "cannot set shmsize when running in the host IPC namespace")
+    _check_shared(options, modes)
     idmap = _idmap(options)
     words, entrypoint = (command,) if isinstance(command, str) else tuple(command), tuple(options.entrypoint or ())
     running = running_fields(options, (*entrypoint, *words), image, pod)
@@ -123,7 +102,7 @@ def container_spec(
         unset_environment=unset_environment(options),
         working_directory=options.working_directory or "/",
         user=check_user(options.user),
-        groups=_groups(options.groups),
+        groups=groups_of(options.groups),
         passwd=options.passwd,
         passwd_entry=options.passwd_entry,
         hostname=options.hostname,
@@ -131,7 +110,7 @@ def container_spec(
         no_hosts=options.no_hosts,
         no_hostname=options.no_hostname or (pod is not None and pod.no_hostname),
         hosts_file=check_hosts_file(options.hosts_file),
-        capabilities=_capabilities(base, options.cap_add, options.cap_drop),
+        capabilities=capabilities_of(base, options.cap_add, options.cap_drop),
         added_capabilities=merge((), options.cap_add, ()),
         privileged=privileged,
         mounts=mounts_of(options),
@@ -147,7 +126,7 @@ def container_spec(
         cgroup=modes["cgroup"],
         user_namespace=POD if pod is not None and pod.infra and "user" in pod.share else HOST,
         init=options.init,
-        ulimits=_ulimits(options.ulimits),
+        ulimits=ulimits_of(options.ulimits),
         sysctls=sysctls,
         labels=tuple(sorted(options.labels.items())),
         stop_signal=signal_number(stop_signal, argument="--stop-signal"),
@@ -169,6 +148,23 @@ def container_spec(
     )
 
 
+def _check_shared(options: ContainerOptions, modes: Mapping[str, Mode]) -> None:
+    """Raise InvalidSpec for an option of a namespace that the container shares with others."""
+    if options.add_hosts and modes["net"] == POD:
+        raise InvalidSpec(
+            "--add-host",
+            "extra host entries must be specified on the pod: network cannot be configured when it is shared "
+            "with a pod",
+        )
+    if options.add_hosts and modes["net"].mode == "container":
+        raise InvalidSpec(
+            "--add-host",
+            "cannot set extra host entries when the container is joined to another containers network namespace",
+        )
+    if options.shm_size is not None and modes["ipc"].mode == "host":
+        raise InvalidSpec("--shm-size", "cannot set shmsize when running in the host IPC namespace")
+
+
 def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:
     """Return ports in the form that images use: NUMBER/PROTOCOL, or a range."""
     from pypod.model.port import parse_exposed
@@ -184,25 +180,6 @@ def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:
 def _healthcheck(given: Healthcheck | None) -> Healthcheck | None:
     """Return the health check, None if it has no command."""
     return given if given is not None and given.command() else None
-
-
-def _groups(words: Sequence[str]) -> tuple[str, ...]:
-    if KEEP_GROUPS in words and len(words) > 1:
-        message = f"the '--group-add {KEEP_GROUPS}' option is not allowed with any other --group-add options"
-        raise InvalidSpec("--group-add", message)
-    return tuple(words)
-
-
-def _capabilities(base: Sequence[str], add: Sequence[str], drop: Sequence[str]) -> tuple[str, ...]:
-    for argument, names in (("--cap-add", add), ("--cap-drop", drop)):
-        try:
-            merge((), names, ())
-        except InvalidSpec as error:
-            raise InvalidSpec(argument, error.message) from None
-    try:
-        return merge(base, add, drop)
-    except InvalidSpec as error:
-        raise InvalidSpec("--cap-add", error.message) from None
 
 
 def rootfs_path(path: str) -> str:
@@ -246,99 +223,6 @@ def of_pod(kind: str, pod: PodSpec) -> Mode:
     """Return the mode of a namespace that the pod shares: the infra's, unless the pod names another."""
     mode: Mode = getattr(pod, kind, PRIVATE)
     return POD if mode == PRIVATE else mode
-
-
-def security_options(words: Sequence[str]) -> SecurityOptions:
-    """Read podman's --security-opt: seccomp=, no-new-privileges, mask=, unmask=, label= and apparmor=."""
-    fields: SecurityOptions = {}
-    for word in words:
-        key, separator, value = word.partition("=") if "=" in word else word.partition(":")
-        _check_security_option(word, key, separator, value)
-        if key == "seccomp":
-            fields["seccomp"] = _seccomp_file(value)
-        elif key == "no-new-privileges":
-            fields["no_new_privileges"] = value != "false"
-        elif key == "mask":
-            fields["masks"] = tuple(value.split(":"))
-        elif key == "unmask":
-            fields["unmasks"] = _unmasks(value.split(":"))
-        elif key == "systempaths":
-            fields["unmasks"] = ("ALL",)
-        elif key == "proc-opts":
-            fields["proc_options"] = tuple(value.split(","))
-    return fields
-
-
-def _check_security_option(word: str, key: str, separator: str, value: str) -> None:
-    """Raise InvalidSpec for a word of --security-opt that is unknown or lacks its value."""
-    message = f'invalid --security-opt {2 if separator else 1}: "{word}"'
-    if key == "no-new-privileges":
-        wrong = bool(separator) and value not in ("true", "false")
-    else:
-        wrong = key not in _SECURITY_KEYS or not separator or not (value or key in ("apparmor", "label"))
-    if not wrong and key == "mask" and not all(path.startswith("/") for path in value.split(":")):
-        wrong, message = True, f"invalid mask {value!r}: a path must be absolute"
-    elif not wrong and key == "systempaths" and value != "unconfined":
-        wrong, message = True, f'invalid systempaths option "{value}", only `unconfined` is supported'
-    elif not wrong and key == "apparmor" and value != "unconfined":
-        wrong, message = True, f'apparmor profile "{value}" specified, but Apparmor is not enabled on this system'
-    if wrong:
-        raise InvalidSpec("--security-opt", message)
-
-
-def _unmasks(paths: Sequence[str]) -> tuple[str, ...]:
-    """Return paths with patterns (/proc/*) replaced by what they match of the paths that can be unmasked."""
-    if any(path.lower() == "all" for path in paths):
-        return ("ALL",)
-    if not any({"*", "?", "["}.intersection(path) for path in paths):
-        return tuple(paths)
-    from fnmatch import fnmatchcase
-
-    from pypod.runtime.oci import MASKED_PATHS, READ_ONLY_PATHS
-
-    known = (*MASKED_PATHS, *READ_ONLY_PATHS, "/sys/fs/cgroup")
-    # as filepath.Match of Go: a star matches no slash
-    found = (one for path in paths for one in known if one.count("/") == path.count("/") and fnmatchcase(one, path))
-    return tuple(dict.fromkeys((*(path for path in paths if "*" not in path), *found)))
-
-
-def _seccomp_file(value: str) -> str:
-    if value == "unconfined":
-        return value
-    path = os.path.abspath(value)
-    if not os.path.isfile(path):
-        raise InvalidSpec("--security-opt", f"opening seccomp profile failed: open {value}: no such file or directory")
-    import json
-
-    try:
-        with open(path, "rb") as file:
-            json.load(file)
-    except (OSError, ValueError) as error:
-        message = f"loading seccomp profile ({value}) failed: decoding seccomp profile failed: {error}"
-        raise InvalidSpec("--security-opt", message) from error
-    return path
-
-
-def check_environment(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the variables as pairs; raise InvalidSpec for an invalid name or value."""
-    for name, value in environment.items():
-        if not name or "=" in name or "\0" in name or "\0" in value:
-            raise InvalidSpec("--env", f"invalid environment variable: {quoted(name)}")
-    return tuple(environment.items())
-
-
-def check_user(user: str) -> str:
-    """Return ``user``; raise InvalidSpec if it is ambiguous: no spaces or signs, ids below 2^32 - 1."""
-    for part in filter(None, user.split(":")):  # user or group may be empty
-        number = part.lstrip("+-")
-        if part != part.strip() or any(c.isspace() or c == "\0" for c in part):
-            raise InvalidSpec("--user", f"invalid user {user!r}")
-        is_number = number.isascii() and number.isdigit()
-        if is_number and (part[0] in "+-" or len(number) > DIGITS_LIMIT or int(number) >= 2**32 - 1):
-            raise InvalidSpec("--user", f"invalid user {user!r}: ids go from 0 to {2**32 - 2}")
-    if user.count(":") > 1:
-        raise InvalidSpec("--user", f"invalid user {user!r}: at most one colon")
-    return user.removesuffix(":")
 
 
 def check_add_hosts(entries: Sequence[str]) -> tuple[str, ...]:
@@ -437,37 +321,3 @@ def _is_same(one: Mount, other: Mount) -> bool:
     if one.type == other.type == VOLUME:
         return one.source == other.source
     return one == other.replace(argument=one.argument, target=one.target)
-
-
-def _ulimits(words: Sequence[str]) -> tuple[Ulimit, ...]:
-    limits = []
-    for word in words:
-        if word == "host":
-            limits.append(Ulimit(name="host", soft=0, hard=0))
-            continue
-        try:
-            limits.append(_ulimit(word))
-        except ValueError as error:
-            message = f"ulimit option {quoted(word)} requires name=SOFT:HARD, failed to be parsed: {error}"
-            raise InvalidSpec("--ulimit", message) from None
-    return tuple(limits)
-
-
-def _ulimit(word: str) -> Ulimit:
-    """Parse NAME=SOFT[:HARD]. Raises ValueError in podman's words (docker/go-units)."""
-    name, separator, values = word.partition("=")
-    if not separator:
-        raise ValueError(f"invalid ulimit argument: {word}")
-    if name.upper() not in RESOURCES:
-        raise ValueError(f"invalid ulimit type: {name}")
-    parts = values.split(":")
-    if len(parts) > 2:
-        raise ValueError(f"too many limit value arguments - {values}, can only have up to two, `soft[:hard]`")
-    for part in parts:
-        number = part.removeprefix("-")
-        if not (number.isascii() and number.isdecimal()) or len(number) > DIGITS_LIMIT or int(part) < -1:
-            raise ValueError(f"strconv.ParseInt: parsing {quoted(part)}: invalid syntax")
-    soft, hard = int(parts[0]), int(parts[-1])
-    if hard != -1 and (soft == -1 or soft > hard):
-        raise ValueError(f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}")
-    return Ulimit(name=f"RLIMIT_{name.upper()}", soft=soft, hard=hard)
