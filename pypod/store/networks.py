@@ -178,6 +178,12 @@ def connections_of(database: Database, container_id: str) -> list[tuple[Connecti
     return [(_connection(container_id, asked), _attachment(container_id, made)) for asked, made in rows]
 
 
+def is_connected(database: Database, container_id: str) -> bool:
+    """Return whether a container is connected to any network, or the pod with this id by its infra."""
+    query = "SELECT 1 FROM connections WHERE container_id IN (SELECT ?1 UNION SELECT infra_id FROM pods WHERE id = ?1)"
+    return bool(database.read(f"{query} LIMIT 1", (container_id,)))
+
+
 def connected_to(database: Database, network_id: str) -> list[tuple[str, Connection, Endpoint | None]]:
     """Return the connections to a network: container id, what was asked for, and the attachment of the last start."""
     rows = database.read(

@@ -11,7 +11,7 @@ from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import SHARED, Lock
 from pypod.engine.images.making import add_layer, publish
 from pypod.engine.images.stored import StoredImage
-from pypod.engine.lifecycle import pausing
+from pypod.engine.lifecycle import files, pausing
 from pypod.engine.session import inside
 from pypod.engine.storage import layers, mapped_layers
 from pypod.errors import InvalidSpec
@@ -112,7 +112,8 @@ def _written(
     if squash:
         return blobs.write(pack.merged(layers.tree(context.layout, record.id, spec), maps))
     if os.path.isdir(copy):
-        return blobs.write(pack.difference(copy, [*lowers, context.layout.mount_points], maps))
+        points = context.layout.mount_points_without(files.of_root(context, record))
+        return blobs.write(pack.difference(copy, [*lowers, points], maps))
     return blobs.write(pack.layer(_upper(context, record, lowers[0]), lowers, maps))
 
 

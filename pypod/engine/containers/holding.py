@@ -9,6 +9,7 @@ import os
 
 from pypod.engine.core import effects
 from pypod.engine.core.effects import Undoing
+from pypod.engine.lifecycle import files
 from pypod.engine.lifecycle.steps import Program
 from pypod.engine.session import id_maps, session
 from pypod.engine.storage import mapped_layers, overlay
@@ -73,9 +74,10 @@ def _plan(context: Context, record: ContainerRecord, undoing: Undoing, *, binds:
     mapped = mapped_layers.with_mapped(context, spec, maps)
     status = overlay.root_status(context.layout, spec)
     effects.perform(mapped_layers.preparations(context, mapped, maps))
-    effects.perform(overlay.preparations(context, driver, mapped, directory, status, maps))
+    without = files.of_root(context, record)
+    effects.perform(overlay.preparations(context, driver, mapped, directory, status, maps, without=without))
     sourced, taken = _sourced(context, spec if binds else spec.replace(mounts=()), undoing)
-    root, ids = overlay.container_root(context, driver, mapped, directory, maps), id_maps.root_of(maps)
+    root, ids = overlay.container_root(context, driver, mapped, directory, maps, without), id_maps.root_of(maps)
     around = Surroundings(
         root=root,
         target=context.layout.merged,

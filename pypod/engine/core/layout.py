@@ -9,9 +9,10 @@ from pypod.engine.core.boundary import Boundary
 from pypod.errors import InvalidSpec, PermissionDenied
 
 _DIRECTORIES = ("containers", "pods", "trash", "cache", "merged")
-# The last one is created last: if it exists, they all do.
 _OF_ROOT = "/var/lib/pypod"
 _MOUNT_POINTS = "dev/ proc/ sys/ etc/ etc/hosts etc/hostname etc/resolv.conf run/ run/.containerenv".split()
+# A link that podman makes, too: programs that list mounts read it. It is created last: if it exists, all of them do.
+_LINK, _LINKED = "etc/mtab", "/proc/mounts"
 
 
 class Layout:
@@ -56,6 +57,10 @@ class Layout:
         directories, create them in the work directory and rename them.
         """
         return f"{self.root}/mount-points"
+
+    def mount_points_without(self, files: tuple[str, ...]) -> str:
+        """The same without some files of /etc, for containers that get none of them: their root's own show."""
+        return f"{self.mount_points}-without-{'-'.join(files)}" if files else self.mount_points
 
     @property
     def container_env(self) -> str:
@@ -167,7 +172,7 @@ class Layout:
             wrong, hint = _wrong(self.root, status)
             if wrong:
                 raise PermissionDenied("use the storage", wrong, hint=f"{hint}use another with --root or $PYPOD_ROOT")
-            if not os.path.exists(f"{self.mount_points}/{_MOUNT_POINTS[-1]}"):  # an earlier attempt was killed
+            if not self.has_mount_points_without(()):  # an earlier attempt was killed
                 self._make()
 
     def _make(self) -> None:
@@ -175,19 +180,30 @@ class Layout:
             os.makedirs(self.root, 0o711, exist_ok=True)
             for name in _DIRECTORIES:
                 os.makedirs(f"{self.root}/{name}", 0o700, exist_ok=True)
-            self._make_mount_points()
+            self.make_mount_points()
         except PermissionError as error:
             raise _denied("create", self.root, error) from error
 
-    def _make_mount_points(self) -> None:
-        for path in _MOUNT_POINTS:
-            at = f"{self.mount_points}/{path}"
+    def has_mount_points_without(self, files: tuple[str, ...]) -> bool:
+        """Return whether ``make_mount_points`` completed for these."""
+        return os.path.lexists(f"{self.mount_points_without(files)}/{_LINK}")
+
+    def make_mount_points(self, without: tuple[str, ...] = ()) -> None:
+        """Create the mount points, ``without`` some files of /etc."""
+        top = self.mount_points_without(without)
+        left_out = {f"etc/{name}" for name in without}
+        for path in (one for one in _MOUNT_POINTS if one not in left_out):
+            at = f"{top}/{path}"
             if path.endswith("/"):
                 os.makedirs(at, exist_ok=True)
             else:
                 os.close(os.open(at, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC))
             os.chmod(at, 0o755 if path.endswith("/") else 0o644)  # regardless of the umask
-        os.chmod(self.mount_points, 0o755)
+        os.chmod(top, 0o755)
+        try:
+            os.symlink(_LINKED, f"{top}/{_LINK}")
+        except FileExistsError:  # made by another process
+            return
 
 
 def _default_root() -> str:

@@ -17,6 +17,7 @@ from pypod.engine.networks import attachments
 from pypod.kernel.abi import SIGKILL, signal_name
 from pypod.kernel.pidfd import Process
 from pypod.kernel.programs import LAUNCHER, MONITOR
+from pypod.model.namespace import POD
 from pypod.model.value import Value
 from pypod.store import records
 
@@ -116,7 +117,8 @@ def of_run(
     if pod is not None and infra_record is not None and not infra.ready(context, pod):
         begun += _infra(context, pod, infra_record, asked_by_pod)
         process = _UNKNOWN
-    start = Start.resolve(context, record, spec, pod, caller, attended=attended, infra=process)
+    connected = bool(asked_by_pod if spec.net == POD else asked)
+    start = Start.resolve(context, record, spec, pod, caller, attended=attended, infra=process, connected=connected)
     return Explanation(steps=(*begun, *_container(start, asked)))
 
 

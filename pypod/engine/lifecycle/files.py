@@ -5,9 +5,9 @@ from __future__ import annotations
 from pypod.engine.core.effects import Effect
 from pypod.engine.lifecycle.derived import hostname_of, pod_hostname
 from pypod.engine.networks import etc_files, member_names
-from pypod.model.namespace import POD
+from pypod.model.namespace import POD, PRIVATE
 from pypod.model.network_flags import NO_RESOLV_CONF
-from pypod.store import records
+from pypod.store import networks, records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,10 +107,13 @@ def _copy_zone(zone: str, path: str) -> None:
         copy.write(source.read(_ZONE_LIMIT_BYTES))
 
 
-def shown(context: Context, record: ContainerRecord, spec: ContainerSpec, pod: PodSpec | None) -> tuple[str, str]:
+def shown(
+    context: Context, record: ContainerRecord, spec: ContainerSpec, pod: PodSpec | None, *, connected: bool = False
+) -> tuple[str, str]:
     """Return the host paths of a container's /etc/hosts and /etc/resolv.conf, empty where the root's own are kept.
 
-    They belong to the owner of its network: itself, its pod, or another container.
+    They belong to the owner of its network: itself, its pod, or another container. ``connected``: that one will be
+    connected to a network, though the store does not know yet.
     """
     if spec.net.mode == "container":
         other = records.find_container(context.database, spec.net.target)
@@ -118,8 +121,25 @@ def shown(context: Context, record: ContainerRecord, spec: ContainerSpec, pod: P
         spec = spec.replace(net=POD) if other.kind == records.INFRA else context.container_spec(other)
         return shown(context, other, spec, other_pod)
     asked: ContainerSpec | PodSpec = spec
-    directory = context.layout.container(record.id)
+    directory, owner, is_private = context.layout.container(record.id), record.id, spec.net == PRIVATE
     if pod is not None and spec.net == POD:
-        directory, asked = context.layout.pod(record.pod_id), pod
+        asked, owner, is_private = pod, record.pod_id, pod.net == PRIVATE.mode
+        directory = context.layout.pod(owner)
     hosts = "" if asked.no_hosts else f"{directory}/hosts"
-    return hosts, "" if NO_RESOLV_CONF in asked.dns_servers else f"{directory}/resolv.conf"
+    # as podman: without a network there is nobody to ask
+    told = connected or asked.net_program or asked.dns_servers or asked.dns_search or asked.dns_options
+    alone = is_private and not told and not networks.is_connected(context.database, owner)
+    return hosts, "" if alone or NO_RESOLV_CONF in asked.dns_servers else f"{directory}/resolv.conf"
+
+
+def of_root(context: Context, record: ContainerRecord) -> tuple[str, ...]:
+    """Return which of the files are not a container's own: its root's show, if it has them."""
+    pod = context.pod_spec(records.find_pod(context.database, record.pod_id)) if record.pod_id else None
+    spec = context.container_spec(record)
+    return left_out(spec, *shown(context, record, spec, pod))
+
+
+def left_out(spec: ContainerSpec, hosts: str, resolv_conf: str) -> tuple[str, ...]:
+    """Return which of the files a container does not get, of which these are ``shown``."""
+    given = (hosts and not spec.no_hosts, not spec.no_hostname, resolv_conf)
+    return tuple(name for name, has in zip(etc_files.NAMES, given, strict=True) if not has)

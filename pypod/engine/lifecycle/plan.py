@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.engine.core import announce
-from pypod.engine.lifecycle import files, joining
+from pypod.engine.lifecycle import joining
 from pypod.engine.lifecycle.derived import filter_of, ulimits
 from pypod.engine.networks import network_ops
 from pypod.engine.resources import limits
@@ -39,7 +39,7 @@ TTY_GROUP = 5  # the gid of tty on every distribution
 def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
     """Return the plan of the monitor and of the container's first process, with these attachments."""
     context, record, spec = start.context, start.record, start.spec
-    root = overlay.container_root(context, start.driver, start.mapped, start.directory, start.maps)
+    root = overlay.container_root(context, start.driver, start.mapped, start.directory, start.maps, start.without)
     tracked = context.cgroups_of(record).tracking_directory(record.cgroup)
     settings = [
         *session.ops(context, start.session),
@@ -97,7 +97,7 @@ def _placed(start: Start, mount: Mount) -> Mount:
 def _places(start: Start, seccomp: dict[str, Any] | None) -> Places:
     context, record, spec, maps = start.context, start.record, start.spec, start.all_maps
     layout, cgroups = context.layout, context.cgroups_of(record)
-    hosts, resolv_conf = files.shown(context, record, spec, start.pod_spec)
+    hosts, resolv_conf = start.shown
     shared = layout.pod(record.pod_id) if record.pod_id and spec.net == POD else start.directory
     in_user_namespace = context.rootless or spec.user_namespace != HOST
     return Places(

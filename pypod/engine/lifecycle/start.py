@@ -77,7 +77,8 @@ class Start(Value):
     specification with the layers whose owners are mapped accordingly. ``driver`` provides its root file system, which
     gets the owner and mode of ``root``. ``volumes`` are those that it mounts, ``special`` its mounts that need more
     than a bind. ``joins`` are the namespaces that it enters, ``shm_of`` is the process whose /dev/shm it shares.
-    ``attended``: the caller waits for its end and removes it, if it is to be removed.
+    ``attended``: the caller waits for its end and removes it, if it is to be removed. ``shown`` are the host paths of
+    its /etc/hosts and /etc/resolv.conf, empty where those of its root show.
     """
 
     context: Context
@@ -99,6 +100,7 @@ class Start(Value):
     shm_of: Process | None
     caller: Caller
     attended: bool
+    shown: tuple[str, str]
 
     @classmethod
     def resolve(
@@ -112,12 +114,14 @@ class Start(Value):
         attended: bool = False,
         infra: Process | None = None,
         asking: bool = False,
+        connected: bool = False,
     ) -> Self:
         """Resolve a start of this container as of now.
 
         ``infra`` is its pod's, if already known, or a placeholder for one that is not running yet. With ``asking``,
-        storage drivers that have not been probed yet are. Raises InvalidSpec when a path on the host does not exist,
-        Unsupported for a limit that the host does not support, PodBroken, WrongState.
+        storage drivers that have not been probed yet are; ``connected`` is as in ``files.shown``. Raises InvalidSpec
+        when a path on the host does not exist, Unsupported for a limit that the host does not support, PodBroken,
+        WrongState.
         """
         directory = context.layout.container(record.id)
         pod_spec = context.pod_spec(pod) if pod is not None else None
@@ -158,6 +162,7 @@ class Start(Value):
             shm_of=joining.shm_of(context, spec, infra),
             caller=caller or Caller(),
             attended=attended,
+            shown=files.shown(context, record, spec, pod_spec, connected=connected),
         )
 
     @property
@@ -169,6 +174,11 @@ class Start(Value):
     def limits_devices(self) -> bool:
         """Whether it may use some devices only: otherwise it has no others, and cannot make any."""
         return _limits_devices(self.spec)
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """The files of /etc that it does not get from us."""
+        return files.left_out(self.spec, *self.shown)
 
     @property
     def is_connected(self) -> bool:
@@ -186,7 +196,9 @@ class Start(Value):
         )
         return [
             *mapped_layers.preparations(context, self.mapped, self.maps),
-            *overlay.preparations(context, self.driver, self.mapped, self.directory, self.root, self.maps),
+            *overlay.preparations(
+                context, self.driver, self.mapped, self.directory, self.root, self.maps, without=self.without
+            ),
             *(self.volumes.preparations() if self.volumes else ()),
             *(self.special.preparations() if self.special else ()),
             *user_network.preparations(context, record.id, spec),

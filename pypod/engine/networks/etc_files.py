@@ -6,6 +6,7 @@ import os
 
 from pypod.engine.core.effects import Effect
 from pypod.engine.networks import user_network
+from pypod.engine.storage.layers import etc_file
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.network import BRIDGE, packed_address
 from pypod.model.network_flags import HOST_GATEWAY, NO_SEARCH
@@ -100,22 +101,7 @@ def _base(path: str, layers: Sequence[str]) -> str:
     """Return the text that /etc/hosts starts from: the host's, a file's, or that of an image."""
     if path == "none":
         return ""
-    return next(filter(None, map(_hosts_of_layer, layers)), "") if path == "image" else _host_file(path or "/etc/hosts")
-
-
-def _hosts_of_layer(directory: str) -> str:
-    """Return /etc/hosts of one layer of an image, without following any link in it; empty when it has none."""
-    fds: list[int] = []
-    try:
-        fds.append(os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-        fds.append(os.open("etc", os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fds[0]))
-        fds.append(os.open("hosts", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fds[1]))
-        return os.read(fds[2], _LIMIT_BYTES).decode("utf-8", "replace") if os.fstat(fds[2]).st_size else ""
-    except OSError:
-        return ""
-    finally:
-        for fd in fds:
-            os.close(fd)
+    return etc_file(layers, "hosts") if path == "image" else _host_file(path or "/etc/hosts")
 
 
 def _hosts(

@@ -9,10 +9,14 @@ from pypod.kernel import idmap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pypod.engine.core.context import Context
     from pypod.engine.core.layout import Layout
     from pypod.engine.session.id_maps import Maps
     from pypod.model.container import ContainerSpec
+
+_LIMIT_BYTES = 1 << 20
 
 
 def roots(layout: Layout, spec: ContainerSpec) -> list[str]:
@@ -36,6 +40,28 @@ def tree(layout: Layout, identifier: str, spec: ContainerSpec) -> list[str]:
     if os.path.isdir(own):
         return [own]
     return [*([upper] if os.path.isdir(upper) else []), *roots(layout, spec)]
+
+
+def etc_file(directories: Iterable[str], name: str) -> str:
+    """Return the text of a file in /etc of stacked layers, the topmost first; empty if none has it.
+
+    No link in a layer is followed: whoever made it could have it lead to a file of the host.
+    """
+    return next(filter(None, (_etc_file(directory, name) for directory in directories)), "")
+
+
+def _etc_file(directory: str, name: str) -> str:
+    fds: list[int] = []
+    try:
+        fds.append(os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        fds.append(os.open("etc", os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fds[0]))
+        fds.append(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=fds[1]))
+        return os.read(fds[2], _LIMIT_BYTES).decode("utf-8", "replace") if os.fstat(fds[2]).st_size else ""
+    except OSError:
+        return ""
+    finally:
+        for fd in fds:
+            os.close(fd)
 
 
 def escaped(path: str, characters: str = "\\,:") -> str:

@@ -73,20 +73,31 @@ def preparations(context: Context, mapped: ContainerSpec, maps: Maps | None) -> 
     return [_making(context, name, maps) for name in missing] if maps else []
 
 
-def mount_points(context: Context, directory: str, maps: Maps | None) -> str:
+def mount_points(context: Context, directory: str, maps: Maps | None, without: tuple[str, ...] = ()) -> str:
     """Return the lowest layer of a container: ours, or a copy in its directory that root of the container owns.
+
+    It is ``without`` the files of /etc that the container does not get.
 
     Root of a container that lacks the id of its session's root could create nothing in ours, such as /run/secrets.
     """
     own = session.of(context) if maps is not None else None
-    return context.layout.mount_points if own is None or own.has_one_id else f"{directory}/mount-points"
+    ours = context.layout.mount_points_without(without)
+    return ours if own is None or own.has_one_id else f"{directory}/mount-points"
 
 
-def making_mount_points(context: Context, directory: str, maps: Maps | None) -> list[Effect]:
-    """Return what makes the copy of the mount points, if there is to be one."""
-    source, target = context.layout.mount_points, mount_points(context, directory, maps)
+def making_mount_points(
+    context: Context, directory: str, maps: Maps | None, without: tuple[str, ...] = ()
+) -> list[Effect]:
+    """Return what makes the mount points, if they are not there yet."""
+    layout = context.layout
+    source, target = layout.mount_points_without(without), mount_points(context, directory, maps, without)
+    made: list[Effect] = []
+    if not layout.has_mount_points_without(without):
+        made.append(
+            Effect(f"create the mount points in {source}", "mkdir(2)", lambda: layout.make_mount_points(without))
+        )
     if target == source or maps is None or os.path.isdir(target):
-        return []
+        return made
 
     def make() -> None:
         from pypod.engine.session import inside
@@ -97,7 +108,7 @@ def making_mount_points(context: Context, directory: str, maps: Maps | None) -> 
         _copied(context, source, incoming, maps)
         inside.move(context, incoming, target)
 
-    return [Effect(f"copy {source} to {target} with the owners that the user namespace has", "chown(2)", make)]
+    return [*made, Effect(f"copy {source} to {target} with the owners that the user namespace has", "chown(2)", make)]
 
 
 def _making(context: Context, name: str, maps: Maps) -> Effect:

@@ -76,12 +76,17 @@ def _has_mounts_in(directory: str) -> bool:
 
 
 def container_root(
-    context: Context, driver: Driver | None, spec: ContainerSpec, directory: str, maps: Maps | None
+    context: Context,
+    driver: Driver | None,
+    spec: ContainerSpec,
+    directory: str,
+    maps: Maps | None,
+    without: tuple[str, ...],
 ) -> Root:
-    """Return how the root of a container is made, with what it wrote on top."""
+    """Return how the root of a container is made, with what it wrote on top; ``without`` files that it does not get."""
     if driver is not None and is_mounted(driver, directory):
         return Root(first=bound(mount_points.of_container(directory), context.layout.merged))
-    points = mapped_layers.mount_points(context, directory, maps)
+    points = mapped_layers.mount_points(context, directory, maps, without)
     return _of(context, driver, spec, directory, f"{directory}/", points) if driver else Root()
 
 
@@ -103,9 +108,13 @@ def preparations(
     root: os.stat_result,
     maps: Maps | None = None,
     *,
+    without: tuple[str, ...] = (),
     read_only: bool = False,
 ) -> list[Effect]:
-    """Return what must exist before the root of a container is made; ``root`` has the owner of its directories."""
+    """Return what must exist before the root of a container is made; ``root`` has the owner of its directories.
+
+    ``without`` are the files of /etc that the container does not get.
+    """
     from pypod.engine.core import effects
 
     if driver is None or is_mounted(driver, directory):
@@ -113,9 +122,10 @@ def preparations(
     if driver.program and maps is not None and not context.rootless:
         hint = f"unset ${drivers.OPTIONS_VARIABLE}: the kernel's overlay can"
         raise Unsupported("--userns", "a mount program cannot map owners for a user namespace of root", hint=hint)
-    made = mapped_layers.making_mount_points(context, directory, maps)
+    made = mapped_layers.making_mount_points(context, directory, maps, without)
     if driver.copies:
-        return [*made, *_copying(context, spec, directory, root, maps)]
+        points = mapped_layers.mount_points(context, directory, maps, without)
+        return [*made, *_copying(context, spec, directory, root, maps, points)]
     if not read_only:
         upper = f"{directory}/upper"
         if not os.path.isdir(upper):
@@ -125,7 +135,7 @@ def preparations(
 
 
 def _copying(
-    context: Context, spec: ContainerSpec, directory: str, root: os.stat_result, maps: Maps | None
+    context: Context, spec: ContainerSpec, directory: str, root: os.stat_result, maps: Maps | None, points: str
 ) -> list[Effect]:
     if os.path.isdir(layers.copy_in(directory)):
         return []
@@ -134,7 +144,7 @@ def _copying(
         raise Unsupported("--rootfs", f"a copy of {spec.rootfs} would contain the storage itself", hint=hint)
     # a container that ran under another driver before keeps what it wrote
     upper = [one for one in (f"{directory}/upper",) if os.path.isdir(one)]
-    stack = [*upper, *_lowers(context.layout, spec, mapped_layers.mount_points(context, directory, maps))]
+    stack = [*upper, *_lowers(context.layout, spec, points)]
     return [layers.copying(context, stack, directory, root, maps, of_image=bool(spec.image))]
 
 
