@@ -15,6 +15,7 @@ from pypod.model.namespace import PRIVATE
 from pypod.model.value import Value
 from pypod.runtime.oci_process import (
     ACCOUNT_ANNOTATION,
+    assigned,
     capability_sets,
     entry_annotations,
     environment,
@@ -142,15 +143,12 @@ def passwd_entry(spec: ContainerSpec) -> str:
 def _process(spec: ContainerSpec, places: Places) -> dict[str, Any]:
     arguments = list(spec.arguments)
     columns, rows = places.console
-    variables = environment(spec, places.hostname)
-    if spec.systemd and not any(one.startswith("container_uuid=") for one in variables):
-        variables.append(f"container_uuid={places.identifier[:32]}")
     return {
         "terminal": spec.terminal,
         **({"consoleSize": {"width": columns, "height": rows}} if spec.terminal and columns and rows else {}),
         "user": user_of(spec.user, spec.groups, spec.umask),
         "args": ["/run/podman-init", "--", *arguments] if spec.init else arguments,
-        "env": variables,
+        "env": assigned(environment(spec, places.hostname, places.identifier)),
         "cwd": spec.working_directory,
         "capabilities": capability_sets(spec.user, spec.capabilities, spec.added_capabilities),
         "rlimits": rlimits(places.ulimits),

@@ -97,15 +97,18 @@ def is_root(user: str) -> bool:
     return user.partition(":")[0] in ("", "0", "root")
 
 
-def environment(spec: ContainerSpec, hostname: str) -> list[str]:
-    """Return ``process.env``."""
-    return assigned(variables(spec, hostname))
+def environment(spec: ContainerSpec, hostname: str, identifier: str) -> dict[str, str]:
+    """Return the environment of a container's first process, except for a HOME that its passwd file has."""
+    values = variables(spec)
+    if spec.systemd:
+        values.setdefault("container_uuid", identifier[:32])
+    values.setdefault("HOSTNAME", hostname)
+    return values
 
 
-def variables(spec: ContainerSpec, hostname: str) -> dict[str, str]:
-    """Return the environment of a process in the container: podman's defaults, overridden by what was asked for."""
+def variables(spec: ContainerSpec) -> dict[str, str]:
+    """Return the environment of every process in the container: podman's defaults, overridden by what was asked for."""
     values = {name: value for name, value in DEFAULT_ENVIRONMENT if name not in spec.unset_environment}
-    values["HOSTNAME"] = hostname
     values.update(spec.environment)
     return values
 

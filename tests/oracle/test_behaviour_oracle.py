@@ -32,6 +32,58 @@ SCRIPTS: dict[str, str] = {
         run --rm --network none IMAGE stat -c '%a %u' /
         run --rm --network none --read-only IMAGE stat -c %a /
     """,
+    "files in etc": """
+        run --rm --network none IMAGE ls /etc
+        run --rm --network none --read-only IMAGE readlink /etc/mtab
+        run --rm --network none --no-hosts IMAGE ls /etc
+        run --rm --network host --no-hosts --dns none IMAGE ls /etc
+        - run -d --name it --network none IMAGE sleep 1000
+        run --rm --network container:it IMAGE ls /etc
+        inspect -f '{{.ResolvConfPath}}' it
+        - pod create --name pod --network none
+        run --rm --pod pod IMAGE ls /etc
+        rm -f -t 0 it
+    """,
+    "variables": """
+        create --name it --network none -e A=b IMAGE sleep 1000
+        ! create --name other --network none -u alice --systemd always -e HOSTNAME=h IMAGE sleep 1000
+        inspect -f '{{len .Config.Env}}' it other
+        - start it other
+        exec it sh -c 'env | grep -v ^container= | sort'
+        exec other sh -c 'env | grep -v ^container= | sort'
+        exec -e HOSTNAME=x it sh -c 'env | grep -v ^container= | sort'
+        inspect -f '{{len .Config.Env}}' it other
+        - rm -f -t 0 it other
+    """,
+    "what inspect says of capabilities and cgroups": """
+        create --name drop --network none --cap-drop all --cap-add chown --cap-add net_admin IMAGE true
+        create --name all --network none --cap-add all --cap-drop net_raw IMAGE true
+        create --name strong --network none --privileged IMAGE true
+        create --name user --network none -u alice --cap-drop all IMAGE true
+        create --name below --network none --cgroup-parent /some/parent IMAGE true
+        inspect -f '{{json .HostConfig.CapAdd}} {{json .HostConfig.CapDrop}} {{.EffectiveCaps}}' drop all strong user
+        inspect -f '{{json .EffectiveCaps}} {{json .BoundingCaps}}' drop all strong
+        inspect -f '{{json .EffectiveCaps}}' user
+        inspect -f '{{.HostConfig.CgroupParent}} {{.Config.SdNotifyMode}}' drop below
+        - pod create --name pod --network none --cgroup-parent /some/parent
+        create --name member --pod pod IMAGE true
+        inspect -f '{{.HostConfig.CgroupParent}}' member
+        - rm -f drop all strong user below member
+        - pod rm -f pod
+    """,
+    "a member cloned into another pod": """
+        - pod create --name pod --network none --device /dev/zero:/dev/other --security-opt seccomp=unconfined
+        create --name it --network none IMAGE true
+        container clone --pod pod it member
+        inspect -f '{{json .HostConfig.Devices}}' member
+        - pod rm -f pod
+        rm -f it
+    """,
+    "what run and reset refuse": """
+        run --rm --network none --mount type=image,src=nosuch,dst=/x IMAGE true
+        run --rm --network none --rootfs /nosuch true
+        ! system reset
+    """,
     "a failed run stays": """
         run --name one --network none IMAGE nosuch
         run -d --name two --network none IMAGE nosuch
@@ -415,6 +467,7 @@ REFUSED = """
     -v /tmp:/x:O,upperdir=/tmp IMAGE
     -v /tmp:/x -v /var:/x IMAGE
     -v /tmp:/x --tmpfs /x IMAGE
+    --rootfs /nosuch true
     --mount '' IMAGE
     --mount type= IMAGE
     --mount src=/tmp IMAGE
@@ -432,6 +485,7 @@ REFUSED = """
     --mount type=image,src=localhost/box,dst=/x,rw=x IMAGE
     --mount type=bind,src=/tmp,dst=/x --mount type=tmpfs,dst=/x IMAGE
     -p 80/bogus IMAGE
+    -p 0:80 IMAGE
     -p 80: IMAGE
     -p 80-90:80 IMAGE
     -p '[::1]:80:80:80' IMAGE

@@ -20,7 +20,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pypod.engine.lifecycle.derived import hostname_of
 from pypod.engine.lifecycle.exec import Exec, ExecSpec
 from pypod.engine.lifecycle.joining import paths
 from pypod.engine.specs.specs import container_spec
@@ -160,10 +159,7 @@ def _exec(spec: ExecSpec, user_namespace: Mode | None = None, **options: Any) ->
         default_filter=lambda _: (_FILTER, 0),
     )
     state = ContainerState(status="running", pid=77, start_time=8899)
-    hostname = hostname_of(record, container, None)
-    return Exec(
-        context=engine, record=record, container=container, asked=spec, state=state, hostname=hostname, session=None
-    ).plan()
+    return Exec(context=engine, record=record, container=container, asked=spec, state=state, session=None).plan()
 
 
 def _own_ids(**further: Any) -> dict[str, Any]:

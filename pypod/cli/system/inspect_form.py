@@ -94,6 +94,7 @@ _GO_NAMES = {
     "pids_limit": "PidsLimit",
     "devices": "Devices",
     "mounts": "Mounts",
+    "sdNotifyMode": "SdNotifyMode",
     "security_opt": "SecurityOpts",
     "author": "Author",
     "comment": "Comment",
@@ -217,4 +218,4 @@ def text_of_json(value: Any) -> str:
 def _form(value: Any) -> Any:
     if isinstance(value, _Formed):
         return as_json(value.form)
-    return [_form(item) for item in value] if isinstance(value, list) else value
+    return [_form(item) for item in value] if isinstance(value, list) and value else value

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 
 from pypod.engine.core import observe
-from pypod.engine.inspect import form, mounts
+from pypod.engine.inspect import form, limits, mounts
 from pypod.engine.inspect.annotations import annotations_of
 from pypod.engine.inspect.networks import bindings, network_settings
-from pypod.engine.lifecycle import exec_ids
+from pypod.engine.lifecycle import exec_ids, files
 from pypod.engine.storage import drivers, layers
 from pypod.engine.storage.mount_points import mounted_roots
-from pypod.kernel.capabilities import DEFAULT_CAPABILITIES
+from pypod.kernel.capabilities import CAPABILITIES, DEFAULT_CAPABILITIES
 from pypod.model.ids import INFRA_IMAGE
 from pypod.model.moment import Timestamp
 from pypod.model.namespace import POD, PRIVATE, Mode
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord, PodRecord
 
 
-# podman lists additions and removals relative to Docker's fourteen (libpod/container_inspect.go).
+# podman lists additions and removals relative to Docker's fourteen, of a privileged container to all there are
+# (libpod/container_inspect.go).
 _SHOWN_AGAINST = frozenset((*DEFAULT_CAPABILITIES, "CAP_AUDIT_WRITE", "CAP_MKNOD", "CAP_NET_RAW"))
 # What stays writable in a container with a read-only root (podman-run(1), --read-only-tmpfs).
 _WRITABLE = ("/run", "/tmp", "/var/tmp")  # noqa: S108
@@ -49,7 +50,7 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
     if pod is not None and spec.ipc == POD:  # /dev/shm is the infra's
         spec = spec.replace(shm_size_bytes=stored_specs.pod_spec(pod).shm_size_bytes)
     shared = context.layout.pod(record.pod_id) if pod is not None and (infra or spec.net == POD) else directory
-    paths = [f"{shared}/{name}" if os.path.exists(f"{shared}/{name}") else "" for name in _NETWORK_FILES]
+    paths = _network_files(context, record, spec, pod, shared)
     infra_id = pod.infra_id if pod is not None else ""
     uses_infra = any(mode == POD for mode in (spec.net, spec.ipc, spec.uts, spec.pid, spec.cgroup, spec.user_namespace))
     words = ("/run/podman-init", "--", *spec.arguments) if spec.init else spec.arguments
@@ -57,6 +58,7 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
     effective = spec.capabilities if _is_root(spec.user) else spec.added_capabilities
     settings = network_settings(context, record, spec)
     state = observe.container_state(directory, context.boot_id)
+    started = state.status != "created"
     values: dict[str, Any] = {
         "Id": record.id,
         "Created": Timestamp(record.created_ns),
@@ -84,11 +86,11 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
         "Dependencies": [*([infra_id] if uses_infra and infra_id else []), *_targets(spec)],
         "NetworkSettings": settings,
         "IsInfra": infra,
-        "Config": _config(context, record, spec, infra=infra),
+        "Config": _config(context, record, spec, infra=infra, started=started),
         "HostConfig": _host_config(record, spec, infra_id, f"{directory}/ctr.log", infra=infra),
     }
     values["Config"]["Annotations"] = {
-        **annotations_of(record, spec, infra_id, started=state.status != "created"),
+        **annotations_of(record, spec, infra_id, started=started),
         **dict(spec.annotations),
     }
     if spec.net == PRIVATE and "Networks" in settings:
@@ -128,6 +130,17 @@ def _infra_spec(record: ContainerRecord, pod: PodRecord) -> ContainerSpec:
         read_only=True,
         no_new_privileges=True,
     )
+
+
+def _network_files(
+    context: Context, record: ContainerRecord, spec: ContainerSpec, pod: PodRecord | None, directory: str
+) -> list[str]:
+    """Return the files that are written into ``directory`` and shown in the container, empty for others."""
+    pod_spec = stored_specs.pod_spec(pod) if pod is not None else None
+    asked = spec.replace(net=POD) if record.kind == records.INFRA else spec
+    without = files.left_out(spec, *files.shown(context, record, asked, pod_spec))
+    paths = {name: "" if name in without else f"{directory}/{name}" for name in _NETWORK_FILES}
+    return [path if os.path.exists(path) else "" for path in paths.values()]
 
 
 def _is_root(user: str) -> bool:
@@ -192,9 +205,11 @@ def _layers(context: Context, spec: ContainerSpec, directory: str) -> dict[str, 
     return {"Name": name, "Data": data if spec.overlay else {}}
 
 
-def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, infra: bool) -> dict[str, Any]:
+def _config(
+    context: Context, record: ContainerRecord, spec: ContainerSpec, *, infra: bool, started: bool
+) -> dict[str, Any]:
+    from pypod.engine.inspect.environment import environment_of
     from pypod.engine.lifecycle.derived import known_hostname
-    from pypod.runtime.oci_process import environment
 
     hostname = spec.hostname if infra else known_hostname(context, record, spec)
     values = {
@@ -202,7 +217,7 @@ def _config(context: Context, record: ContainerRecord, spec: ContainerSpec, *, i
         "User": spec.user,
         "Tty": spec.terminal,
         "OpenStdin": spec.interactive,
-        "Env": [] if infra else environment(spec, hostname),
+        "Env": [] if infra else environment_of(context, record, spec, hostname, started=started),
         "Cmd": list(spec.command) or None,
         "Image": INFRA_IMAGE if infra else record.image,
         "WorkingDir": spec.working_directory,
@@ -239,8 +254,8 @@ def _host_config(
 ) -> dict[str, Any]:
     from pypod.engine.lifecycle.derived import ulimits
 
-    capabilities = set(spec.capabilities)
-    limits = () if infra else ulimits(spec)
+    capabilities, usual = set(spec.capabilities), frozenset(CAPABILITIES) if spec.privileged else _SHOWN_AGAINST
+    at_most = () if infra else ulimits(spec)
     values = {
         "VolumesFrom": list(spec.volumes_from) or None,
         "Binds": mounts.binds(spec.mounts),
@@ -252,8 +267,8 @@ def _host_config(
         "NetworkMode": (spec.net_program or "none") if spec.net == PRIVATE else _mode(spec.net, infra_id),
         "PortBindings": bindings(spec.ports),
         "AutoRemove": spec.remove,
-        "CapAdd": [] if spec.privileged else sorted(capabilities - _SHOWN_AGAINST),
-        "CapDrop": [] if spec.privileged else sorted(_SHOWN_AGAINST - capabilities),
+        "CapAdd": sorted(capabilities - usual),
+        "CapDrop": sorted(usual - capabilities),
         "Dns": [one for one in spec.dns_servers if one != NO_RESOLV_CONF],
         "DnsOptions": list(spec.dns_options),
         "DnsSearch": list(spec.dns_search),
@@ -269,12 +284,18 @@ def _host_config(
         "UsernsMode": "" if spec.user_namespace.mode == "host" else _mode(spec.namespace("user"), infra_id),
         "IDMappings": _id_mappings(spec),
         "ShmSize": spec.shm_size_bytes,
-        "CgroupParent": record.cgroup.rpartition("/")[0],
+        "CgroupParent": _cgroup_parent(record, spec),
         "Init": spec.init,
-        **({} if infra else _limits(spec)),
-        "Ulimits": [{"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in limits],
+        **({} if infra else limits.of(spec)),
+        "Ulimits": [{"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in at_most],
     }
     return form.fill(form.HOST_CONFIG, values)
+
+
+def _cgroup_parent(record: ContainerRecord, spec: ContainerSpec) -> str:
+    """Return the cgroup of its pod if it is in there, else the parent that was asked for."""
+    parent = record.cgroup.rpartition("/")[0]
+    return parent if record.pod_id and parent.endswith(f"/{record.pod_id}") else spec.cgroup_parent
 
 
 def _id_mappings(spec: ContainerSpec) -> dict[str, list[str]] | None:
@@ -283,52 +304,6 @@ def _id_mappings(spec: ContainerSpec) -> dict[str, list[str]] | None:
         return None
     both = (("UidMap", spec.uid_map), ("GidMap", spec.gid_map))
     return {name: [":".join(map(str, one)) for one in ranges] for name, ranges in both}
-
-
-_LIMIT_FIELDS = {
-    "CpuShares": "cpu_shares",
-    "CpuPeriod": "cpu_period_us",
-    "CpuQuota": "cpu_quota_us",
-    "CpuRealtimePeriod": "cpu_rt_period_us",
-    "CpuRealtimeRuntime": "cpu_rt_runtime_us",
-    "CpusetCpus": "cpuset_cpus",
-    "CpusetMems": "cpuset_mems",
-    "Memory": "memory_bytes",
-    "MemorySwap": "memory_swap_bytes",
-    "MemoryReservation": "memory_reservation_bytes",
-    "OomKillDisable": "oom_kill_disable",
-    "BlkioWeight": "blkio_weight",
-}
-_DEVICE_LIMITS = {
-    "BlkioDeviceReadBps": "device_read_bps",
-    "BlkioDeviceWriteBps": "device_write_bps",
-    "BlkioDeviceReadIOps": "device_read_iops",
-    "BlkioDeviceWriteIOps": "device_write_iops",
-}
-
-
-def _limits(spec: ContainerSpec) -> dict[str, Any]:
-    """Return the limits, with podman's defaults."""
-    from pypod.model.limits import CPUS_PERIOD_US, DEFAULT_PIDS, Limits
-
-    limits = spec.limits or Limits()
-    found: dict[str, Any] = {name: getattr(limits, field) for name, field in _LIMIT_FIELDS.items()}
-    found["PidsLimit"] = DEFAULT_PIDS if limits.pids is None else limits.pids
-    found["OomScoreAdj"] = spec.oom_score_adj or 0
-    if limits.memory_bytes and not limits.memory_swap_bytes:
-        found["MemorySwap"] = 2 * limits.memory_bytes
-    # podman shows a number here once memory is limited in any way
-    limited = (limits.memory_bytes, limits.memory_reservation_bytes, limits.oom_kill_disable)
-    if any(limited) or limits.memory_swappiness >= 0:
-        found["MemorySwappiness"] = limits.memory_swappiness
-    if limits.cpu_period_us == CPUS_PERIOD_US and limits.cpu_quota_us > 0:  # equivalent to --cpus
-        found["NanoCpus"] = limits.cpu_quota_us * 1_000_000_000 // CPUS_PERIOD_US
-    for name, field in _DEVICE_LIMITS.items():
-        rows = [{"Path": path, "Rate": rate} for path, rate in getattr(limits, field)]
-        found[name] = rows or None
-    weights = [{"Path": path, "Weight": weight} for path, weight in limits.blkio_weight_device]
-    found["BlkioWeightDevice"] = weights or None
-    return found
 
 
 def user_mounts(spec: ContainerSpec) -> list[Mount]:

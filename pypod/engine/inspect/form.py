@@ -209,7 +209,7 @@ CONFIG: dict[str, Any] = {
     "Timeout": 0,
     "StopTimeout": 10,
     "Passwd": False,
-    "sdNotifyMode": "ignore",
+    "sdNotifyMode": "container",
 }
 
 HOST_CONFIG: dict[str, Any] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.engine.core import announce, effects, observe
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.lifecycle.derived import filter_of, known_hostname, ulimits
+from pypod.engine.lifecycle.derived import filter_of, ulimits
 from pypod.engine.lifecycle.joining import without_host
 from pypod.engine.lifecycle.steps import Launch, Program
 from pypod.engine.session import session
@@ -61,7 +61,6 @@ class Exec(Value):
     container: ContainerSpec
     asked: ExecSpec
     state: ContainerState
-    hostname: str
     session: Session | None
 
     @classmethod
@@ -74,7 +73,6 @@ class Exec(Value):
             container=container,
             asked=asked,
             state=state,
-            hostname=known_hostname(context, record, container),
             session=session.of(context),
         )
 
@@ -135,7 +133,7 @@ class Exec(Value):
         asked, container = self.asked, self.container
         capabilities = list(bounding_set()) if asked.privileged else list(container.capabilities)
         user = asked.user or container.user
-        values = variables(container, self.hostname)
+        values = variables(container)
         if asked.terminal:
             values.setdefault("TERM", "xterm")
         values.update(asked.environment)

@@ -136,7 +136,7 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"oom_score_adj": 0}, {"/process/oomScoreAdj": 0}),
     (
         {"environment": (("TERM", "vt100"), ("A", "=")), "unset_environment": ("PATH",)},
-        {"/process/env": ["TERM=vt100", "container=podman", "HOSTNAME=box", "A=="]},
+        {"/process/env": ["TERM=vt100", "container=podman", "A==", "HOSTNAME=box"]},
     ),
     ({"environment": (("HOSTNAME", "x"), ("PATH", "/b"))}, {
         "/process/env": ["PATH=/b", "TERM=xterm", "container=podman", "HOSTNAME=x"],
