@@ -95,7 +95,11 @@ class Cloning(Creation):
 def _moved(
     spec: ContainerSpec, pod: PodSpec, connections: Sequence[Connection]
 ) -> tuple[ContainerSpec, list[Connection]]:
-    """Return a specification with the namespaces and mounts of a pod that it becomes a member of, and its networks."""
+    """Return a specification with what a pod that it becomes a member of has for all members, and its networks.
+
+    What it was created with itself counts more, as when a member is created.
+    """
+    from pypod.engine.specs.security import security_options
     from pypod.engine.specs.specs import of_pod
 
     shared = pod.share if pod.infra else ()
@@ -106,12 +110,16 @@ def _moved(
     lost = _OF_A_NETWORK if "net" in shared else ()
     own = {mount.target for mount in spec.mounts}
     given = tuple(mount for mount in pod.mounts if mount.target not in own)
+    devices = {one.path: one for one in (*pod.devices, *spec.devices)}
+    secured = {name: value for name, value in security_options(pod.security_opt).items() if not getattr(spec, name)}
     moved = spec.replace(
         mounts=(*spec.mounts, *given),
+        devices=tuple(devices.values()),
         hostname="" if "uts" in shared else spec.hostname,
         **{name: type(getattr(spec, name))() for name in lost},
         **joined,
         **left,
         **users,
+        **secured,
     )
     return moved, [] if "net" in shared else list(connections)
