@@ -77,6 +77,8 @@ __all__ = [
 class PypodError(Exception):
     """The base class of all errors. ``hint`` suggests what to do next, or is empty."""
 
+    exit_code = 125  # of a command that it ends: podman-run(1), "Exit Status"
+
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message

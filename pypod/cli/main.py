@@ -7,7 +7,7 @@ import sys
 
 from pypod.cli import imports
 from pypod.cli.verbs import GROUPS, VERBS, commands_of, load
-from pypod.errors import InvalidSpec, LaunchFailed, PortInUse, PypodError
+from pypod.errors import InvalidSpec, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def run(words: list[str]) -> int:
             tell(str(error))
             return 1
         tell_error(error)
-        return error.exit_code if isinstance(error, LaunchFailed | PortInUse) else ENGINE_FAILED
+        return error.exit_code
 
 
 def _dispatch(words: list[str]) -> int:

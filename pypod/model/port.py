@@ -74,7 +74,7 @@ def parse_port(text: str) -> Port:
         raise _invalid("must provide a non-empty protocol to publish")
     host_ip = _host_ip(address)
     host_port = 0
-    if parts and parts[-1] not in ("", "0"):
+    if parts and parts[-1]:
         host_port, length = _named_range(parts[-1], "host port")
         if length != count:
             raise _invalid(f"host and container port ranges have different lengths: {length} vs {count}")

@@ -58,13 +58,15 @@ def chosen_name(names: Sequence[Reference]) -> Reference:
             return names[int(answer) - 1]
 
 
-def agreed(warning: str) -> bool:
-    """Ask, like podman, whether to continue. Raises InvalidSpec at end of file."""
+def agreed(warning: str, exit_code: int = InvalidSpec.exit_code) -> bool:
+    """Ask, like podman, whether to continue. At end of file raises InvalidSpec, which ends with this exit code."""
     sys.stdout.write(f"{warning}\nAre you sure you want to continue? [y/N] ")
     sys.stdout.flush()
     answer = sys.stdin.readline()
     if not answer:
-        raise InvalidSpec("--force", "EOF")
+        error = InvalidSpec("--force", "EOF")
+        error.exit_code = exit_code
+        raise error
     return answer[:1].lower() == "y"
 
 

@@ -111,6 +111,6 @@ def run_system_reset(options: Parsed, root: str | None) -> int:
         kinds = ("containers", "pods", "images", "networks", "build cache", "volumes")
         lines = [*(f"all {kind}" for kind in kinds), f'the graphRoot directory: "{directory}"']
         warning = "WARNING! This will remove:\n" + "\n".join([f"        - {line}" for line in lines])
-        if options["force"] or agreed(warning):
+        if options["force"] or agreed(warning, exit_code=1):  # podman's
             engine.reset()
     return 0

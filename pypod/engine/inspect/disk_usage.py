@@ -41,7 +41,7 @@ def _images(context: Context) -> tuple[tuple[ImageUsage, ...], int, int]:
     """Return the images, the size of all their layers, and of those that only images without containers have."""
     layers = {one.chain: one for one in image_layers.all_layers(context.database)}
     counts = images.container_counts(context.database)
-    named = [one for one in images.all_images(context.database) if not one.record.is_list]
+    named = images.all_images(context.database)
     chains = {one.record.id: _chains(one.record.chain, layers) for one in named}
     users: dict[str, int] = {}
     for found in chains.values():
@@ -56,7 +56,9 @@ def _images(context: Context) -> tuple[tuple[ImageUsage, ...], int, int]:
                 id=one.record.id,
                 names=one.names,
                 created_ns=one.record.created_ns,
-                size_bytes=sum(layers[chain].size_bytes for chain in own),
+                size_bytes=one.record.size_bytes
+                if one.record.is_list
+                else sum(layers[chain].size_bytes for chain in own),
                 shared_bytes=sum(layers[chain].size_bytes for chain in own if users[chain] > 1),
                 containers=counts.get(one.record.id, 0),
             )

@@ -51,6 +51,7 @@ def _image(context: Context, mount: Mount) -> StoredImage:
         return stored.find(context, mount.source).instance()
     except NoSuchImage as error:
         error.message = f'creating image volume "{mount.source}":"{mount.target}": {error.message}'
+        error.exit_code = 126  # as in podman's `run`, which finds out when it starts the container
         raise
 
 

@@ -189,7 +189,8 @@ def rootfs_path(path: str) -> str:
     absolute = os.path.abspath(path)
     if not os.path.isdir(absolute):
         hint = "in Python :O is left out: overlay=True is the default" if path.endswith(":O") else ""
-        raise InvalidSpec("--rootfs", f"rootfs {path}: no such directory", hint=hint)
+        reason = "not a directory" if os.path.exists(absolute) else "no such file or directory"
+        raise InvalidSpec("--rootfs", f"running container create option: stat {path}: {reason}", hint=hint)
     return absolute
 
 

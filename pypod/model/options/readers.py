@@ -174,7 +174,7 @@ def swap(value: int | str) -> int:
     return -1 if value == "-1" else memory(value)
 
 
-def shm(value: int | str | None) -> int | None:
+def shm(value: int | str | None, flag: str = "--shm-size") -> int | None:
     """Accept a size of /dev/shm: a number of bytes, or one with a unit of b, k, m or g (1024s)."""
     if value is None:
         return None
@@ -182,16 +182,21 @@ def shm(value: int | str | None) -> int | None:
         return _or(whole, value, _SIZE)  # type: ignore[no-any-return]
     if value.count(".") > 1:
         digits = quoted(value.rstrip("bBkKmMgGtTpPiI "))
-        raise ValueError(f"unable to translate --shm-size: strconv.ParseFloat: parsing {digits}: invalid syntax")
+        raise ValueError(f"unable to translate {flag}: strconv.ParseFloat: parsing {digits}: invalid syntax")
     lowered = value.lower().removesuffix("b") if value[-2:].lower() in ("kb", "mb", "gb") else value.lower()
     unit = lowered[-1:] if lowered[-1:] in _SHM_UNITS and lowered[-1:] else ""
     try:
         found = float(lowered[: len(lowered) - len(unit)]) * _SHM_UNITS[unit]
     except ValueError:
-        raise ValueError(f"unable to translate --shm-size: invalid size: {value!r}") from None
+        raise ValueError(f"unable to translate {flag}: invalid size: {value!r}") from None
     if not 0 <= found < 2**63:
-        raise ValueError(f"unable to translate --shm-size: invalid size: {value!r}")
+        raise ValueError(f"unable to translate {flag}: invalid size: {value!r}")
     return int(found)
+
+
+def shm_systemd(value: int | str | None) -> int | None:
+    """Accept a size of the tmpfs mounts that systemd gets."""
+    return shm(value, "--shm-size-systemd")
 
 
 def umask(value: int | str) -> int:

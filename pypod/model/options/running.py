@@ -77,7 +77,7 @@ class RunningOptions(Options):
     )
     shm_size_systemd: int | None = field(
         default=None,
-        converter=read.shm,
+        converter=read.shm_systemd,
         metadata=about("Size of systemd specific tmpfs mounts (/run, /run/lock)", kind="string", metavar=SIZE),
     )
     timeout: int = field(

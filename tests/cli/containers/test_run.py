@@ -96,7 +96,7 @@ def test_a_start_that_fails_has_podman_s_code(pypod, busybox, engine, flags, mes
     [
         (["run"], "requires at least 1 arg(s), only received 0"),
         (["run", "--nosuch"], "unknown flag: --nosuch"),
-        (["run", "--rootfs", "/nosuch:O", "true"], "no such directory"),
+        (["run", "--rootfs", "/nosuch:O", "true"], "stat /nosuch: no such file or directory"),
         (["run", "--pod", "nosuch", "--rootfs", "/:O", "true"], "no pod with name or ID nosuch found: no such pod"),
         (["run", "--name", "a b", "--rootfs", "/:O", "true"], "names must match [a-zA-Z0-9][a-zA-Z0-9_.-]*"),
         (["run", "--user", "+0", "--rootfs", "/:O", "true"], "invalid user"),

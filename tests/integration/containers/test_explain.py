@@ -236,7 +236,7 @@ def test_what_cannot_be_done_is_told_as_it_would_be(engine, busybox, world) -> N
     pypod = Program(engine.layout.root)
     done = pypod("run", "--explain", "--rootfs", "/nosuch:O", "true")
     assert (done.returncode, done.stdout) == (125, "")
-    assert "rootfs /nosuch: no such directory" in done.stderr
+    assert "stat /nosuch: no such file or directory" in done.stderr
     with pytest.raises(WrongState):
         of_exec(engine, world[1].record(), ExecSpec(command=("true",)))
     assert sys.exc_info() == (None, None, None)

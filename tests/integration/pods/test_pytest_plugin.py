@@ -124,7 +124,7 @@ def test_it(watched, container):
     pass
 """)
     assert outcomes == {"errors": 1}, text
-    assert "rootfs /nowhere: no such directory" in text
+    assert "stat /nowhere: no such file or directory" in text
 
 
 def test_they_end_with_pytest_when_that_is_killed(pytester: pytest.Pytester) -> None:

@@ -281,7 +281,7 @@ class TestIdmap:
 # Options, the argument that the error names, and a part of its message.
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"rootfs": ""}, "--rootfs", "an image or --rootfs is required"),
-    ({"rootfs": "/no/such"}, "--rootfs", "rootfs /no/such: no such directory"),
+    ({"rootfs": "/no/such"}, "--rootfs", "stat /no/such: no such file or directory"),
     ({"command": ()}, "command", "no command or entrypoint"),
     ({"command": ("a\0b",)}, "command", "NUL"),
     ({"environment": {"": "a"}}, "--env", 'invalid environment variable: ""'),

@@ -20,7 +20,6 @@ from pypod.model.port import (
 FORMS = [
     ("80", Port(container_port=80, host_port=0)),
     (":80", Port(container_port=80, host_port=0)),
-    ("0:80", Port(container_port=80, host_port=0)),
     ("8080:80", Port(container_port=80, host_port=8080)),
     ("+8080:080", Port(container_port=80, host_port=8080)),
     ("8080:80/UDP", Port(container_port=80, host_port=8080, protocol="udp")),
@@ -43,6 +42,7 @@ def test_forms(text: str, port: Port) -> None:
 
 WRONG = [
     ("", "must provide a non-empty container port to publish"),
+    ("0:80", "parsing host port: port numbers must be between 1 and 65535 (inclusive), got 0"),
     ("80:80/", "must provide a non-empty protocol to publish"),
     ("80/tcp/udp", "invalid port format - protocol can only be specified once"),
     ("80:80/xyz", 'unrecognized protocol "xyz" in port mapping'),
