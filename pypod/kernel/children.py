@@ -28,6 +28,14 @@ def copy_up(fd: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_SAFE_FD)
 
 
+def reap(pid: int) -> None:
+    """Reap a child. The caller's own wait for any child may have reaped it already."""
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return
+
+
 def exit_code_of(pid: int) -> int:
     """Wait for a child and return its exit code, or the negated number of its signal.
 

@@ -11,7 +11,7 @@ import sys
 from _struct import Struct  # the C half alone, as everywhere
 
 from pypod.errors import LaunchFailed
-from pypod.kernel.children import FIRST_SAFE_FD, copy_up, move_up
+from pypod.kernel.children import FIRST_SAFE_FD, copy_up, move_up, reap
 from pypod.kernel.descriptors import write_all
 from pypod.model.value import Value
 from pypod.runtime.sealed_programs import renew
@@ -215,14 +215,6 @@ def _reap_left() -> None:
             ended = pid
         if ended:
             _left.discard(pid)
-
-
-def reap(pid: int) -> None:
-    """Reap a child. The caller's own wait for any child may have reaped it already."""
-    try:
-        os.waitpid(pid, 0)
-    except ChildProcessError:
-        return
 
 
 def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio: tuple[int, int, int]) -> int:

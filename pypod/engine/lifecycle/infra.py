@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from pypod.engine.core import announce, effects, observe
+from pypod.engine.core import announce, observe
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.core.effects import Undoing
 from pypod.engine.core.locks import Lock
-from pypod.engine.lifecycle import files, infra_start, pausing
-from pypod.engine.lifecycle.infra_start import InfraStart
-from pypod.engine.lifecycle.performing import perform
-from pypod.engine.networks import attachments, claims, detaching, etc_files
-from pypod.engine.networks.running import of_container
+from pypod.engine.lifecycle import pausing
+from pypod.engine.networks import detaching
 from pypod.errors import PodBroken
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGINT, SIGKILL, SIGTERM
@@ -47,6 +43,14 @@ def start(context: Context, record: PodRecord, lock: Lock) -> None:
 
     Raises PodBroken while members of an earlier infra are running: a pod must never have two sets of namespaces.
     """
+    # here, since what stops and removes pods need not wait for the import of what starts them
+    from pypod.engine.core import effects
+    from pypod.engine.core.effects import Undoing
+    from pypod.engine.lifecycle import files, infra_start
+    from pypod.engine.lifecycle.performing import perform
+    from pypod.engine.networks import attachments, claims
+    from pypod.engine.networks.running import of_container
+
     directory = context.layout.container(record.infra_id)
     record = records.find_pod(context.database, record.id)
     if observe.container_state(directory, context.boot_id).running:
@@ -58,9 +62,14 @@ def start(context: Context, record: PodRecord, lock: Lock) -> None:
     program = infra_start.program(context)
     with Boundary(f"start pod {record.name}"):
         effects.perform(program.preparations(context))
-        with program.start(context) as launching, claims.connecting(context) as shared, shared, Undoing() as undoing:
+        with (
+            program.start(context) as launching,
+            claims.connecting(context) as shared,
+            shared,
+            Undoing() as undoing,
+        ):
             infra = records.find_container(context.database, record.infra_id)
-            begun = InfraStart.resolve(context, infra, record, asking=True)
+            begun = infra_start.InfraStart.resolve(context, infra, record, asking=True)
             undoing.add(lambda: detaching.detach(context, infra.id))
             attached = attachments.attach(context, infra.id)
             # the infra may already be running when writing its files fails
@@ -89,6 +98,8 @@ def ready(context: Context, record: PodRecord) -> Process | None:
 
     The files are written while the infra starts, and the process that writes them can be killed.
     """
+    from pypod.engine.networks import etc_files
+
     if not etc_files.are_complete(context.layout.pod(record.id)):
         return None
     state = observe.state_of(context, record.infra_id)

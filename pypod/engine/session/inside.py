@@ -128,7 +128,7 @@ def _answers(
 ) -> Generator[tuple[str, Any], None, None]:
     import pickle
 
-    from pypod.runtime.launcher import reap
+    from pypod.kernel.children import reap
 
     pid, asked, answered = _spawn(context, environment)
     try:

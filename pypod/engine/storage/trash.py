@@ -6,7 +6,7 @@ import os
 import time
 
 from pypod.engine.core.locks import AT_ONCE, SHARED, Lock
-from pypod.engine.session import inside, session
+from pypod.engine.session import inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,10 +63,19 @@ def _is_removed(directory: str) -> bool:
     return True
 
 
+def _environment(context: Context) -> dict[str, str]:
+    """Return what lets a program join a user's session: only inside of it can files of containers' users be deleted."""
+    if not inside.is_needed(context):
+        return {}
+    from pypod.engine.session import session
+
+    return session.environment(context)
+
+
 def empty_trash(context: Context, paths: Iterable[str], *, wait: bool = False) -> None:
     """Delete paths in the trash: by a program that detaches at once and holds our pipe while it works."""
+    from pypod.kernel.children import reap
     from pypod.kernel.programs import path as program_path
-    from pypod.runtime.launcher import reap
 
     program = program_path("discard")
     ours, theirs = os.pipe2(os.O_CLOEXEC) if wait else (-1, -1)
@@ -76,8 +85,7 @@ def empty_trash(context: Context, paths: Iterable[str], *, wait: bool = False) -
         ]
         if wait:
             actions[1] = (os.POSIX_SPAWN_DUP2, theirs, 1)
-        environment = session.environment(context)  # files of containers' users can only be deleted inside of it
-        pid = os.posix_spawn(program, ["pypod-discard", *paths], environment, file_actions=actions)
+        pid = os.posix_spawn(program, ["pypod-discard", *paths], _environment(context), file_actions=actions)
         if wait:
             os.close(theirs)
             theirs = -1

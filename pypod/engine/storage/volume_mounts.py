@@ -14,7 +14,7 @@ from pypod.engine.core import observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.effects import Effect
 from pypod.engine.core.locks import Lock
-from pypod.engine.session import inside, session
+from pypod.engine.session import inside
 from pypod.engine.storage import volume_files, volume_options
 from pypod.engine.storage.mount_points import as_shown, points
 from pypod.errors import SystemFailure, Unsupported
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pypod.engine.core.context import Context
+    from pypod.kernel.pidfd import Process
     from pypod.model.volume import VolumeRecord
 
 _DETACH, _NOFOLLOW = 2, 8  # umount(2)
@@ -51,14 +52,22 @@ def _in_session(context: Context) -> bool:
     return inside.is_needed(context)
 
 
+def _holder(context: Context) -> Process | None:
+    """Return the process that holds the user's session, None when there is no session."""
+    from pypod.engine.session import session
+
+    own = session.of(context)
+    return own.holder if own is not None else None
+
+
 def _is_mounted(context: Context, path: str) -> bool:
     """Return whether a file system is mounted on a path."""
     process = "self"
     if _in_session(context):
-        own = session.of(context)
-        if own is None or own.holder is None:
+        holder = _holder(context)
+        if holder is None:
             return False
-        process = str(own.holder.pid)
+        process = str(holder.pid)
     return as_shown(path) in points(process)
 
 
@@ -70,6 +79,8 @@ def _run(context: Context, *words: str) -> subprocess.CompletedProcess[bytes]:
     streams: dict[str, Any] = {"capture_output": True, "stdin": subprocess.DEVNULL}
     if not _in_session(context):
         return subprocess.run([program, *words[1:]], check=False, **streams)
+    from pypod.engine.session import session
+
     made = session.unshared(context, [program, *words[1:]])
     variables = dict(made.environment)
     return subprocess.run(made.arguments, executable=made.program, env=variables, check=False, **streams)
@@ -79,10 +90,10 @@ def taken(context: Context, record: VolumeRecord) -> tuple[str, tuple[str | int,
     """Return the operation, without its slot, that takes a volume's file system out of a user's session."""
     if not _is_mount(record) or not _in_session(context):
         return None
-    own = session.of(context)
-    if own is None or own.holder is None:
+    holder = _holder(context)
+    if holder is None:
         return None
-    return "capture", (own.holder.pid, own.holder.start_time, volume_files.place(context.layout, record), 1)
+    return "capture", (holder.pid, holder.start_time, volume_files.place(context.layout, record), 1)
 
 
 def _asked(context: Context, record: VolumeRecord) -> int:
