@@ -20,7 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -32,6 +32,7 @@ struct monitor {
 	struct attach attach;
 	int streams[STREAMS]; /* the container's output; -1 after its end */
 	int signals;
+	int starter; /* socket for the start of a container that is only initialized, or -1 */
 	int log;
 	bool ended;
 	int status;
@@ -84,29 +85,30 @@ static void take_terminal(struct monitor *monitor)
 	fcntl(monitor->it.terminal, F_SETFL, O_RDWR | O_NONBLOCK);
 }
 
-static void open_log(struct monitor *monitor)
+/* The container runs: its time begins. The status file stays open; the plan is no longer needed. */
+static void set_off(struct monitor *monitor)
 {
-	const struct record *record = plan_find(&monitor->it.plan, OP_log);
+	const struct record *timeout = plan_find(&monitor->it.plan, OP_timeout);
 
-	monitor->log = -1;
-	if (!record)
-		return;
-	monitor->log = open(text(record, 0), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (monitor->log < 0)
-		die_at(monitor, record, "open");
+	if (timeout)
+		deadline_set(&monitor->deadline, number(timeout, 0));
+	plan_free(&monitor->it.plan);
+	close(REPORT_FD);
 }
 
 static void start(struct monitor *monitor)
 {
+	const struct record *log = plan_find(&monitor->it.plan, OP_log);
 	const struct record *attach = plan_find(&monitor->it.plan, OP_attach);
 	const struct record *last_act = plan_find(&monitor->it.plan, OP_finally);
 	const struct record *group = plan_find(&monitor->it.plan, OP_group_kill);
 	const struct record *oom_file = plan_find(&monitor->it.plan, OP_oom_file);
-	const struct record *timeout = plan_find(&monitor->it.plan, OP_timeout);
 	int standard[3];
 	sigset_t child;
 
-	open_log(monitor);
+	monitor->log = log ? log_open(text(log, 0)) : -1;
+	if (log && monitor->log < 0)
+		die_at(monitor, log, "open");
 	monitor->group = group ? open(text(group, 0), O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (group && monitor->group < 0)
 		die_at(monitor, group, "open");
@@ -116,6 +118,10 @@ static void start(struct monitor *monitor)
 	if (!attach || attach_listen(&monitor->attach, text(attach, 0)) < 0)
 		die_at(monitor, attach, "bind");
 	monitor->attach.owner = monitor->it.owner;
+	monitor->starter = -1;
+	if (plan_find(&monitor->it.plan, OP_await_start) &&
+	    (monitor->starter = listen_in(text(attach, 0), "start", SOCK_SEQPACKET)) < 0)
+		die_at(monitor, attach, "bind");
 	open_streams(monitor, standard);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
@@ -130,15 +136,26 @@ static void start(struct monitor *monitor)
 			close(standard[i]);
 	if (monitor->it.terminal >= 0)
 		take_terminal(monitor);
-	if (timeout)
-		deadline_set(&monitor->deadline, number(timeout, 0));
 	if (last_act) {
 		monitor->last_act = vector(last_act, 0);
 		for (char **word = monitor->last_act; word && *word; word++)
 			*word = strdup(*word);
 	}
-	plan_free(&monitor->it.plan); /* the status file stays open; the plan is no longer needed */
-	close(REPORT_FD);
+	if (monitor->it.waiting < 0)
+		set_off(monitor);
+}
+
+/* Somebody wants the initialized container to run. */
+static void release(struct monitor *monitor)
+{
+	int caller = accept4(monitor->starter, NULL, NULL, SOCK_CLOEXEC);
+
+	if (caller < 0)
+		return;
+	close(monitor->starter);
+	monitor->starter = -1;
+	supervise_release(&monitor->it, caller);
+	set_off(monitor);
 }
 
 /* Copy available output of a stream to the log. Returns false when there is no more for now. */
@@ -177,13 +194,6 @@ static void reap(struct monitor *monitor)
 		}
 }
 
-static uint64_t log_size(const struct monitor *monitor)
-{
-	struct stat st;
-
-	return monitor->log >= 0 && fstat(monitor->log, &st) == 0 ? st.st_size : 0;
-}
-
 static void serve_clients(struct monitor *monitor, const struct pollfd *polled)
 {
 	/* a client that has to wait for the container stops all, so that no other client can close that input */
@@ -205,7 +215,7 @@ static void end(struct monitor *monitor)
 /* One iteration: wait for any event and handle it. */
 static void turn(struct monitor *monitor)
 {
-	enum { SIGNALS, OWNER, LISTENER, INPUT, FIRST_STREAM, FIRST_CLIENT = FIRST_STREAM + STREAMS,
+	enum { SIGNALS, OWNER, LISTENER, INPUT, STARTER, FIRST_STREAM, FIRST_CLIENT = FIRST_STREAM + STREAMS,
 	       ALL = FIRST_CLIENT + CLIENTS };
 	struct attach *attach = &monitor->attach;
 	struct pollfd polled[ALL] = {
@@ -213,6 +223,7 @@ static void turn(struct monitor *monitor)
 		[OWNER] = { attach->owner, POLLIN, 0 },
 		[LISTENER] = { attach->listener, POLLIN, 0 },
 		[INPUT] = { attach->blocked ? attach->input : -1, POLLOUT, 0 },
+		[STARTER] = { monitor->starter, POLLIN, 0 },
 	};
 
 	for (int i = 0; i < STREAMS; i++)
@@ -236,7 +247,7 @@ static void turn(struct monitor *monitor)
 		if (polled[FIRST_STREAM + i].revents)
 			move_output(monitor, i);
 	if (polled[LISTENER].revents)
-		attach_accept(attach, log_size(monitor));
+		attach_accept(attach, log_size(monitor->log));
 	if (polled[OWNER].revents)
 		end(monitor);
 	if (polled[INPUT].revents)
@@ -246,6 +257,8 @@ static void turn(struct monitor *monitor)
 		end(monitor);
 	if (polled[SIGNALS].revents)
 		reap(monitor);
+	if (polled[STARTER].revents && !monitor->ended)
+		release(monitor);
 }
 
 int main(int argc, char **argv)

@@ -94,6 +94,6 @@ def says_what_is(engine: Engine, groups: dict[str, str]) -> bool:
         if record.id not in groups:
             return False
         living = [pid for pid in engine.cgroups.processes(groups[record.id]) if is_there(pid)]
-        if state.running != bool(living) or (state.running and state.pid not in living):
+        if state.alive != bool(living) or (state.alive and state.pid not in living):
             return False
     return True

@@ -93,6 +93,7 @@
 	X(90, timeout, "n")               /* SECONDS: the monitor kills the process after that */ \
 	X(91, device_filter, "snb")       /* DIRECTORY REQUIRED PROGRAM: BPF, attached to a v2 cgroup; REQUIRED 0: unless the kernel cannot */ \
 	X(92, host_mount, "ns")           /* SLOT PATH: mount the tree, writable, on a path of the current mount namespace */ \
+	X(93, await_start, "")            /* : everything but the exec is done; the supervisor says when that is to follow */ \
 	X(97, open_subtree, "nssn")       /* SLOT PATH SUBPATH RECURSIVE: as open_tree, for a path inside of PATH, out of which no link leads */ \
 	X(98, open_overlay, "nsss")       /* SLOT DIRECTORY SUBPATH OPTIONS: an overlay that is not mounted anywhere; DIRECTORY is used to make it */ \
 	X(99, give_tree, "nsnss")         /* SLOT USER RECURSIVE UID_MAP GID_MAP: give a tree to a user of the container; the maps are empty in its own user namespace */

@@ -11,7 +11,8 @@ enum report_kind {
 	REPORT_PROCESS = 4, /* a later clone replaced the first; carries its pidfd */
 	REPORT_TERMINAL = 5, /* carries the master of the terminal */
 	REPORT_NETWORK = 6, /* carries the process's network namespace, for the sidecar */
-	REPORT_ROOT = 7     /* carries the root's /dev/fuse, for the mount program */
+	REPORT_ROOT = 7,    /* carries the root's /dev/fuse, for the mount program */
+	REPORT_INITIALIZED = 8 /* the process waits for its start */
 };
 
 /* A message from the container's process to its supervisor, or from the supervisor to Python. */

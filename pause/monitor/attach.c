@@ -15,23 +15,30 @@
 
 static unsigned char buffers[CLIENTS][FRAME_HEADER + FRAME_LIMIT];
 
+int listen_in(const char *directory, const char *name, int type)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	strcpy(address.sun_path, name);
+	/* a relative name: sun_path has room for only 108 bytes */
+	if (chdir(directory) < 0)
+		return -1;
+	unlink(name);
+	int listener = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listener < 0 || bind(listener, (void *)&address, sizeof address) < 0 ||
+	    fchmodat(AT_FDCWD, name, 0600, 0) < 0 || listen(listener, CLIENTS) < 0 || chdir("/") < 0)
+		return -1;
+	return listener;
+}
+
 int attach_listen(struct attach *attach, const char *directory)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "attach" };
-
 	for (int i = 0; i < CLIENTS; i++)
 		attach->clients[i] = (struct client){ .fd = -1, .buffer = buffers[i] };
 	attach->blocked = attach->abandoned = false;
 	attach->owner = -1;
-	/* a relative name: sun_path has room for only 108 bytes */
-	if (chdir(directory) < 0)
-		return -1;
-	unlink("attach");
-	attach->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (attach->listener < 0 || bind(attach->listener, (void *)&address, sizeof address) < 0 ||
-	    fchmodat(AT_FDCWD, "attach", 0600, 0) < 0 || listen(attach->listener, CLIENTS) < 0)
-		return -1;
-	return chdir("/");
+	attach->listener = listen_in(directory, "attach", SOCK_STREAM);
+	return attach->listener < 0 ? -1 : 0;
 }
 
 static void close_input(struct attach *attach)

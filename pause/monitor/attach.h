@@ -32,6 +32,8 @@ struct attach {
 	struct client clients[CLIENTS];
 };
 
+/* Listen on a socket in a directory. Returns a descriptor that does not block, or -1 with errno. */
+int listen_in(const char *directory, const char *name, int type);
 /* Listen on DIRECTORY/attach. Returns 0, or -1 with errno. */
 int attach_listen(struct attach *attach, const char *directory);
 void attach_accept(struct attach *attach, uint64_t log_size);

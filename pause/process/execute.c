@@ -185,33 +185,62 @@ static void last_preparations(struct process *process, bool keep_mask)
 		place_descriptors(process);
 }
 
-/* Like execvp, with the container's PATH; the error of a file that cannot be run takes precedence over ENOENT. */
-void execute(struct process *process, const struct record *record)
+/* Run a program; without arguments only look whether that would be possible. */
+static bool run(const char *path, char **arguments, char **environment)
 {
-	char **arguments = vector(record, 0), **environment = process->environment, path[4096];
-	const char *name = text(record, 0), *search = variable(environment, "PATH");
+	return (arguments ? execve(path, arguments, environment) : access(path, X_OK)) == 0;
+}
+
+/* Like execvp, with the container's PATH; the error of a file that cannot be run takes precedence over ENOENT. */
+static bool find_and_run(const struct process *process, const char *name, char **arguments)
+{
 	static char *nothing[] = { NULL };
+	char **environment = process->environment ? process->environment : nothing, path[4096];
+	const char *search = variable(process->environment, "PATH");
 	int error = ENOENT;
 
-	if (!arguments)
-		fail(process, "calloc");
-	if (!environment)
-		environment = nothing;
-	last_preparations(process, false);
-	if (strchr(name, '/')) {
-		execve(name, arguments, environment);
-		fail(process, "execve");
-	}
+	if (strchr(name, '/'))
+		return run(name, arguments, environment);
 	for (const char *end; search && *name; search = *end ? end + 1 : NULL) {
 		end = strchrnul(search, ':');
 		int length = snprintf(path, sizeof path, "%.*s/%s", (int)(end - search), search, name);
 		if (length > 0 && (size_t)length < sizeof path && *path == '/') {
-			execve(path, arguments, environment);
+			if (run(path, arguments, environment))
+				return true;
 			if (errno != ENOENT && errno != ENOTDIR && !(errno == EACCES && access(path, F_OK) < 0))
 				error = errno;
 		}
 	}
 	errno = error;
+	return false;
+}
+
+/* As `create` of an OCI runtime does, look for the program: then it is not only the start that says it is missing. A
+ * process that may wait for days keeps nothing of the host open; until its exec it cannot be dumped (supervise/begin.c),
+ * so that none that it shares a namespace with looks into it. */
+void await_start(struct process *process)
+{
+	struct report ready = { .kind = REPORT_INITIALIZED };
+
+	wait_for_supervisor(process);
+	process->at++; /* for a failure report */
+	if (!find_and_run(process, text(&process->plan->records[process->at], 0), NULL))
+		fail(process, "execve");
+	process->at--;
+	syscall(SYS_close_range, 3, process->report - 1, 0);
+	syscall(SYS_close_range, process->report + 1, ~0U, 0);
+	if (report_send(process->report, &ready, -1) < 0)
+		fail(process, "sendmsg");
+}
+
+void execute(struct process *process, const struct record *record)
+{
+	char **arguments = vector(record, 0);
+
+	if (!arguments)
+		fail(process, "calloc");
+	last_preparations(process, false);
+	find_and_run(process, text(record, 0), arguments);
 	fail(process, "execve");
 }
 

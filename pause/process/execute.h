@@ -13,6 +13,7 @@ int open_program(const struct process *process, const char *path);
 void enter_working_directory(const struct process *process, const struct record *record);
 void set_environment(struct process *process, const struct record *record);
 void add_secret_variable(struct process *process, const struct record *record);
+void await_start(struct process *process);
 noreturn void execute(struct process *process, const struct record *record);
 noreturn void execute_file(struct process *process, const struct record *record);
 

@@ -96,6 +96,7 @@ static void perform_one(struct process *process, const struct record *record)
 	case OP_working_directory: enter_working_directory(process, record); break;
 	case OP_environment: set_environment(process, record); break;
 	case OP_secret_variable: add_secret_variable(process, record); break;
+	case OP_await_start: await_start(process); break;
 	case OP_execute: execute(process, record);
 	case OP_execute_file: execute_file(process, record);
 	default:

@@ -115,7 +115,7 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 	session = plan_find(&it->plan, OP_session);
 	if (session && session_enter(number(session, 0), number(session, 1)) < 0)
 		die(position(it, session), "setns");
-	it->status_file = it->terminal = it->owner = -1;
+	it->status_file = it->terminal = it->waiting = it->owner = -1;
 	it->leave = plan_find(&it->plan, OP_leave) != NULL;
 	owner = plan_find(&it->plan, OP_owner);
 	if (owner && (it->owner = open_process(number(owner, 0), number(owner, 1))) < 0)

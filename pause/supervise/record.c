@@ -17,6 +17,7 @@
 
 /* The status file has a fixed size, so that recording the exit needs no space on a full disk:
  * line 1, written at the start: PID START_TIME SUPERVISOR_PID SUPERVISOR_START_TIME BOOT_ID STARTED_NS
+ *         (0: the process is initialized and waits for its start)
  * line 2, blank until the end:  WAIT_STATUS FINISHED_NS, and OOM after an OOM kill in the cgroup */
 enum { START_LINE = 192, EXIT_LINE = 64 };
 
@@ -28,21 +29,31 @@ static long long now_ns(void)
 	return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
-int record_start(const char *path, const char *boot_id, const struct recorded *it)
+static int write_start_line(char line[START_LINE], const char *boot_id, const struct recorded *it)
 {
-	char line[START_LINE + EXIT_LINE], temporary[PATH_MAX];
-
 	errno = ESRCH;
 	if (it->start_time == 0) /* a pid alone does not identify the process */
 		return -1;
-	memset(line, ' ', sizeof line);
+	memset(line, ' ', START_LINE);
 	int length = snprintf(line, START_LINE, "%d %llu %d %llu %s %lld", it->pid, (unsigned long long)it->start_time,
-			      it->supervisor, (unsigned long long)it->supervisor_start_time, boot_id, now_ns());
+			      it->supervisor, (unsigned long long)it->supervisor_start_time, boot_id,
+			      it->initialized ? 0 : now_ns());
 	errno = EBADMSG;
 	if (length >= START_LINE)
 		return -1;
 	line[length] = ' ';
-	line[START_LINE - 1] = line[sizeof line - 1] = '\n';
+	line[START_LINE - 1] = '\n';
+	return 0;
+}
+
+int record_start(const char *path, const char *boot_id, const struct recorded *it)
+{
+	char line[START_LINE + EXIT_LINE], temporary[PATH_MAX];
+
+	memset(line, ' ', sizeof line);
+	line[sizeof line - 1] = '\n';
+	if (write_start_line(line, boot_id, it) < 0)
+		return -1;
 	/* a start whose caller was killed may still be running: each uses its own name */
 	errno = ENAMETOOLONG;
 	if (snprintf(temporary, sizeof temporary, "%s.%d", path, getpid()) >= (int)sizeof temporary)
@@ -90,23 +101,41 @@ static int write_pid_files(struct supervised *it)
 	return 0;
 }
 
+static int identify(const struct supervised *it, struct recorded *recorded)
+{
+	*recorded = (struct recorded){ .pid = it->pid, .start_time = it->start_time };
+	if (it->leave)
+		return 0;
+	recorded->supervisor = getpid();
+	return (recorded->supervisor_start_time = start_time(getpid())) ? 0 : -1;
+}
+
 int write_status(struct supervised *it)
 {
 	const struct record *record = plan_find(&it->plan, OP_status);
-	struct recorded recorded = { .pid = it->pid, .start_time = it->start_time };
+	struct recorded recorded;
 
 	errno = ESRCH;
 	if (it->start_time == 0)
 		return -1;
 	if (!record)
 		return 0;
-	if (!it->leave) {
-		recorded.supervisor = getpid();
-		if ((recorded.supervisor_start_time = start_time(getpid())) == 0)
-			return -1;
-	}
+	if (identify(it, &recorded) < 0)
+		return -1;
+	recorded.initialized = plan_find(&it->plan, OP_await_start) != NULL;
 	it->status_file = record_start(text(record, 0), text(record, 1), &recorded);
 	return it->status_file < 0 ? -1 : write_pid_files(it);
+}
+
+int record_started(struct supervised *it)
+{
+	char line[START_LINE];
+	struct recorded recorded;
+
+	/* in place: it needs no space, and who waits for the exit has the file open */
+	if (identify(it, &recorded) < 0 || write_start_line(line, text(plan_find(&it->plan, OP_status), 1), &recorded) < 0)
+		return -1;
+	return pwrite(it->status_file, line, sizeof line, 0) == sizeof line ? 0 : -1;
 }
 
 void withdraw_status(const struct supervised *it, const char *path)

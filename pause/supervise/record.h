@@ -9,6 +9,7 @@ enum { EVENT_FILE, EVENT_START, EVENT_END, EVENT_REST }; /* arguments of `event`
 struct recorded {
 	pid_t pid, supervisor;
 	uint64_t start_time, supervisor_start_time;
+	bool initialized; /* it is not started yet */
 };
 
 /* Write the status file `path` of a started process. Returns its descriptor, or -1 with errno. */
@@ -23,6 +24,9 @@ void withdraw_pid_files(const struct supervised *it);
 
 /* Write the plan's status file and its files for pids, as far as it has them. Returns -1 with errno. */
 int write_status(struct supervised *it);
+
+/* Write the time of the start of an initialized process into its status file. Returns -1 with errno. */
+int record_started(struct supervised *it);
 
 /* Remove the status file that write_status wrote, and no other. */
 void withdraw_status(const struct supervised *it, const char *path);

@@ -86,7 +86,7 @@ void supervise_sidecar(struct supervised *it, const struct record *process)
 }
 
 /* Read reports until exec closes the socket: failure, a new pid, a terminal, a network, a root. Returns 0 when the
- * process runs; a process that ended without reading our byte (`told`) never reached its exec. */
+ * process runs, or waits for its start; a process that ended without reading our byte (`told`) never reached its exec. */
 static int follow(struct supervised *it, int socket, bool told, struct report *failure)
 {
 	struct report report;
@@ -131,6 +131,10 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 		}
 		if (report.kind == REPORT_TERMINAL)
 			it->terminal = passed;
+		if (report.kind == REPORT_INITIALIZED) {
+			it->waiting = socket;
+			return 0;
+		}
 	}
 	if (got == 0 && told && !reset)
 		return 0;
@@ -145,6 +149,51 @@ static bool clones_twice(const struct plan *plan, uint32_t first)
 		if (plan->records[i].operation == OP_clone)
 			return true;
 	return false;
+}
+
+/* The process is not to run: nothing says that it did. */
+static noreturn void withdraw(struct supervised *it, int socket, const struct report *failure)
+{
+	const struct record *status = plan_find(&it->plan, OP_status);
+
+	close(socket); /* ends a process that waits for our byte and has no pid here */
+	if (it->pid > 0 && kill(it->pid, SIGKILL) == 0)
+		waitpid(it->pid, NULL, 0);
+	withdraw_pid_files(it);
+	if (status)
+		withdraw_status(it, text(status, 0));
+	report_send(REPORT_FD, failure, -1);
+	_exit(125);
+}
+
+static void tell(struct supervised *it, int socket)
+{
+	struct report started = { .kind = REPORT_STARTED, .pid = it->pid, .start_time = it->start_time };
+
+	if (it->waiting < 0) {
+		close(socket);
+		write_event(it, it->event[EVENT_START], NULL);
+	}
+	/* a monitor does not share its container's terminal */
+	report_send(REPORT_FD, &started, plan_find(&it->plan, OP_terminal) ? -1 : it->terminal);
+}
+
+void supervise_release(struct supervised *it, int caller)
+{
+	struct report failure = { .kind = REPORT_FAILED, .operation = it->plan.count - 1 };
+	int socket = it->waiting;
+
+	it->waiting = -1;
+	dup3(caller, REPORT_FD, O_CLOEXEC);
+	close(caller);
+	if (record_started(it) < 0) {
+		strcpy(failure.call, "write");
+		failure.error = errno;
+		withdraw(it, socket, &failure);
+	}
+	if (follow(it, socket, allow_start(socket), &failure) < 0)
+		withdraw(it, socket, &failure);
+	tell(it, socket);
 }
 
 void supervise_start(struct supervised *it, const int standard[3])
@@ -197,21 +246,9 @@ void supervise_start(struct supervised *it, const int standard[3])
 		failure.error = errno;
 		failure.operation = position(it, status ? status : clone);
 	}
-	if (!recorded || follow(it, pair[0], !later && allow_start(pair[0]), &failure) < 0) {
-		close(pair[0]); /* ends a process that waits for our byte and has no pid here */
-		if (it->pid > 0 && kill(it->pid, SIGKILL) == 0)
-			waitpid(it->pid, NULL, 0);
-		withdraw_pid_files(it);
-		if (status)
-			withdraw_status(it, text(status, 0));
-		report_send(REPORT_FD, &failure, -1);
-		_exit(125);
-	}
-	close(pair[0]);
+	if (!recorded || follow(it, pair[0], !later && allow_start(pair[0]), &failure) < 0)
+		withdraw(it, pair[0], &failure);
 	if (it->lock >= 0)
 		close(it->lock);
-	write_event(it, it->event[EVENT_START], NULL);
-	struct report started = { .kind = REPORT_STARTED, .pid = it->pid, .start_time = it->start_time };
-	/* a monitor does not share its container's terminal */
-	report_send(REPORT_FD, &started, plan_find(&it->plan, OP_terminal) ? -1 : it->terminal);
+	tell(it, pair[0]);
 }

@@ -3,9 +3,13 @@
 
 #include "supervise/supervised.h"
 
-/* Create the process with `standard` as its 0, 1, 2 (-1: unchanged), record it, and report the outcome to Python.
- * Does not return on failure. */
+/* Create the process with `standard` as its 0, 1, 2 (-1: unchanged), record it, and report the outcome to Python: it
+ * runs, or it is `waiting`. Does not return on failure. */
 void supervise_start(struct supervised *it, const int standard[3]);
+
+/* Let an initialized process run, and report the outcome to the caller at the other end of this socket, which is closed
+ * here. Does not return on failure. */
+void supervise_release(struct supervised *it, int caller);
 
 /* Start the plan's sidecar beside a running process, which the `join` record names, and report to Python.
  * Does not return on failure. */

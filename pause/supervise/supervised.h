@@ -20,6 +20,7 @@ struct supervised {
 	int status_file;  /* -1: none */
 	int pid_files[2]; /* of the process and of ourselves; -1: none */
 	int terminal;     /* master of its terminal, or -1 */
+	int waiting;      /* socket to an initialized process, which waits for its start, or -1 */
 	int owner;        /* pidfd of the process it must not outlive, or -1 */
 	int score;        /* our own oom_score_adj, to create the process with the plan's, or -1 */
 	int lock;         /* the caller's, held until the start is recorded even if the caller is gone; or -1 */

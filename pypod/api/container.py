@@ -144,7 +144,8 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
     ) -> None:
         """Start it and what it depends on: its pod's infra and the containers whose namespaces it joins.
 
-        Does nothing if it is running. ``columns`` and ``rows`` are the size of its terminal.
+        Does nothing if it is running. ``columns`` and ``rows`` are the size of its terminal. One that ``init`` has
+        initialized takes no descriptors and variables any more.
 
         With ``attended`` it is the caller who waits for its end and then removes it if it was created with ``remove``.
         The descriptors ``pass_fds`` become 3, 4 and so on there, or the keys of a mapping, and stay open here.
@@ -164,6 +165,19 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
 
             caller = start.Caller(columns, rows, passing.descriptors(pass_fds), passing.variables(environment))
         start.start(self._engine, record, caller, attended=attended)
+
+    def init(self) -> None:
+        """Do everything that a start does except running its program, for which it waits until ``start``.
+
+        Its namespaces, mounts, cgroup and addresses are there then. As with ``start``, the infra of its pod is started
+        first. Without a start, ``stop`` and ``remove`` end it, and ``cleanup`` undoes the initialization.
+
+        Raises WrongState when it is initialized or running already, or a container whose namespaces it joins is not
+        running; for an infra, Unsupported; and what ``start`` raises.
+        """
+        from pypod.engine.lifecycle import initializing
+
+        initializing.initialize(self._engine, self.record())
 
     def explain(self, *, columns: int = 0, rows: int = 0, attended: bool = False) -> types.Explanation:
         """Return the steps ``start`` with these arguments would take now, without taking any; ``print`` shows them.
@@ -222,11 +236,13 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
         record = self.record()
         if record.pod_id and record.kind == records.CONTAINER:
             require_startable(self._engine, record)
-        if self.state().status == "paused":
+        status = self.state().status
+        if status == "paused":
             message = "unable to restart a container in a paused or unknown state: container state improper"
             raise WrongState(self._name, "paused", message, hint=f"pypod unpause {self._name}")
         announce.container(self._engine, announce.RESTART, record)
-        self.stop(timeout)
+        if status != observe.INITIALIZED:  # which has nothing to stop
+            self.stop(timeout)
         self.start()
 
     def kill(self, signal: str | int = SIGKILL) -> None:
@@ -422,7 +438,7 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
     def namespaces(self) -> dict[str, int]:
         """Return the inode of each of its namespaces by kind; empty when it is not running."""
         state = self.state()
-        found = self._engine.proc.namespaces(state.pid) if state.running else None
+        found = self._engine.proc.namespaces(state.pid) if state.alive else None
         return {kind: inode for kind, (_, inode) in (found or {}).items()}
 
     def _repr_html_(self) -> str:

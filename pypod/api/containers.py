@@ -180,7 +180,7 @@ class Containers:
 
         removed = []
         for one in self.summaries():
-            if one.pod_id or one.state.status not in ("created", "exited") or (only is not None and not only(one)):
+            if one.pod_id or one.state.running or (only is not None and not only(one)):
                 continue
             try:
                 self.get(one.id).remove()

@@ -86,7 +86,7 @@ class OutputMethods(ContainerHandle):
     def _wait_for_output(self) -> bool:
         """Return True after a moment, or False when it has exited."""
         state = observe.container_state(self.directory, self._engine.boot_id)
-        if not state.running:
+        if not state.alive:
             return False
         _wait_for_process(state, 0.02)
         return True

@@ -145,7 +145,7 @@ class ContainerSummary:
     @property
     def namespaces(self) -> dict[str, int]:
         """The inode of each of its namespaces by kind; empty when it is not running."""
-        found = self._listing.engine.proc.namespaces(self.state.pid) if self.state.running else None
+        found = self._listing.engine.proc.namespaces(self.state.pid) if self.state.alive else None
         return {kind: inode for kind, (_, inode) in (found or {}).items()}
 
     @property

@@ -32,7 +32,8 @@ _PATHS = frozenset(("PATH", "FILE", "COMMAND", "ARG", "-", "SRC_PATH", "DEST_PAT
 # Commands that act on objects in some states only, by the name of their Command.
 _STATES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("attach", "exec", "kill", "pause", "stop", "top"), ("running",)),
-    "start": ("created", "exited"),
+    "init": ("created", "exited"),
+    "start": ("created", "exited", "initialized"),
     "unpause": ("paused",),
     **dict.fromkeys(("pod_kill", "pod_pause", "pod_stop", "pod_top"), ("Running", "Degraded")),
     "pod_unpause": ("Paused",),

@@ -27,6 +27,7 @@ CONTAINER_VERBS: Verbs = {
     "exec": ("containers.exec", "exec", "Run a process in a running container"),
     "export": ("containers.export", "export", "Export container's filesystem contents as a tar archive"),
     "exists": ("system.lookup", "container_exists", "Check if a container exists in local storage"),
+    "init": ("containers.init", "init", "Initialize one or more containers"),
     "inspect": ("system.inspect", "container_inspect", "Display the configuration of a container"),
     "kill": ("containers.lifecycle", "kill", "Kill one or more running containers with a specific signal"),
     "list": ("containers.ps", "ps", "List containers"),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -30,5 +34,14 @@ def read_file(path: str, limit_bytes: int) -> bytes:
         while len(content) <= limit_bytes and (piece := os.read(fd, 1 << 16)):
             content += piece
         return content
+    finally:
+        os.close(fd)
+
+
+def connect_in(channel: socket, directory: str, name: str) -> None:
+    """Connect to a socket in a directory, whose path may be longer than the 108 bytes of an address (unix(7))."""
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        channel.connect(f"/proc/self/fd/{fd}/{name}")
     finally:
         os.close(fd)

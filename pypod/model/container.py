@@ -172,10 +172,10 @@ class ContainerSpec(Value):
 class ContainerState(Value):
     """A snapshot of what was observed.
 
-    ``status`` is created, running, paused, stopping or exited. ``exit_code`` is None before the exit, and also when it
-    is unknown: then ``exit_code_known`` is False. ``oom_killed`` says of an exited container that the kernel killed a
-    process in it for lack of memory. Times are nanoseconds since the epoch, 0 when not applicable. ``pid`` and
-    ``start_time`` (clock ticks since boot) are those of the init process, 0 when it is gone.
+    ``status`` is created, initialized, running, paused, stopping or exited. ``exit_code`` is None before the exit, and
+    also when it is unknown: then ``exit_code_known`` is False. ``oom_killed`` says of an exited container that the
+    kernel killed a process in it for lack of memory. Times are nanoseconds since the epoch, 0 when not applicable.
+    ``pid`` and ``start_time`` (clock ticks since boot) are those of the init process, 0 when it is gone.
     """
 
     status: str
@@ -191,8 +191,13 @@ class ContainerState(Value):
 
     @property
     def running(self) -> bool:
-        """Whether it has processes: running, paused or stopping."""
+        """Whether its program is running, be it paused or stopping."""
         return self.status in ("running", "paused", "stopping")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has processes: it is running, or initialized."""
+        return self.status in ("running", "paused", "stopping", "initialized")
 
     @property
     def exit_code_known(self) -> bool:

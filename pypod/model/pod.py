@@ -103,11 +103,10 @@ def pod_status(infra: ContainerState | None, members: Iterable[ContainerState]) 
     The rules are podman's (libpod/pod_status.go), except for Broken.
     """
     states = list(members)
-    running = sum(state.running for state in states)
-    if infra is not None and not infra.running and running:
+    if infra is not None and not infra.running and any(state.alive for state in states):
         return BROKEN
     every = states if infra is None else [infra, *states]
-    if not every or all(state.status == "created" for state in every):
+    if not every or all(state.status in ("created", "initialized") for state in every):
         return CREATED
     going = sum(state.status in ("running", "stopping") for state in every)
     if going:

@@ -261,6 +261,7 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
     ),
     "timeout": (90, "n", "SECONDS", "kill it after {SECONDS} s", "poll(2)"),
     "host_mount": (92, "ns", "SLOT PATH", "mount number {SLOT}, writable, on {PATH} of the host", "move_mount(2)"),
+    "await_start": (93, "", "", "wait until it is to be started", "read(2)"),
     "open_subtree": (
         97,
         "nssn",

@@ -42,6 +42,10 @@ def alone_running(engine: Engine, busybox: str) -> None:
     engine.containers.run(SLEEP, rootfs=busybox, name="c")
 
 
+def alone_initialized(engine: Engine, busybox: str) -> None:
+    engine.containers.create(SLEEP, rootfs=busybox, name="c").init()
+
+
 def pod_running(engine: Engine, busybox: str) -> None:
     engine.pods.create("p").run(SLEEP, rootfs=busybox, name="m")
 
@@ -80,6 +84,9 @@ def left_behind(engine: Engine, busybox: str) -> None:
 ACTIONS: Actions = {
     "create": (nothing, create),
     "start container": (alone, lambda engine, _: engine.containers.get("c").start()),
+    "initialize container": (alone, lambda engine, _: engine.containers.get("c").init()),
+    "start initialized container": (alone_initialized, lambda engine, _: engine.containers.get("c").start()),
+    "clean up initialized container": (alone_initialized, lambda engine, _: engine.containers.get("c").cleanup()),
     "start pod": (pod_with_member, lambda engine, _: engine.pods.get("p").start()),
     "run": (nothing, alone_running),
     "stop container": (alone_running, lambda engine, _: engine.containers.get("c").stop(timeout=0)),
@@ -120,11 +127,11 @@ def test_of_the_caller_s_patience(table: Table, name: str, points: Points) -> No
         table.operate(name, (0, position), number=signal.SIGINT)
 
 
-@pytest.mark.parametrize("name", ["start container", "start pod"])
+@pytest.mark.parametrize("name", ["start container", "initialize container", "start pod"])
 def test_of_the_programs(table: Table, name: str, points: Points) -> None:
     """Kill the spawned program, what it becomes after detaching from the caller, and the process before its exec."""
     counts = table.operate(name, None, follow=True)
-    roles = 3 if name == "start container" else 6
+    roles = 6 if name == "start pod" else 3
     assert len(counts) == roles + 1
     for role in range(1, roles + 1):
         for position in points(counts[role], 6):

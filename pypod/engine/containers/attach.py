@@ -5,9 +5,8 @@ Output is read from the log (pause/monitor/attach.h says why), from its end at t
 
 from __future__ import annotations
 
-import os
-
 from pypod.errors import WrongState
+from pypod.kernel.descriptors import connect_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,11 +117,8 @@ def _connect(directory: str, name: str) -> socket:
     import _socket
 
     channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-    fd = -1
     try:
-        # by descriptor: the path may be longer than the 108 bytes of an address (unix(7))
-        fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        channel.connect(f"/proc/self/fd/{fd}/attach")
+        connect_in(channel, directory, "attach")
     except (FileNotFoundError, ConnectionRefusedError) as error:
         channel.close()
         raise WrongState(
@@ -131,7 +127,4 @@ def _connect(directory: str, name: str) -> socket:
     except BaseException:
         channel.close()
         raise
-    finally:
-        if fd >= 0:
-            os.close(fd)
     return channel

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pypod.engine.core import observe
 from pypod.engine.core.locks import Lock
-from pypod.engine.lifecycle import exec_ids
-from pypod.engine.lifecycle.stopping import release_volumes
-from pypod.engine.networks import detaching
-from pypod.engine.resources import groups
+from pypod.engine.lifecycle import exec_ids, stopping
 from pypod.errors import WrongState
 from pypod.store import records
 
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
 def clean_up(context: Context, identifier: str) -> None:
     """Release a container's addresses and ports, its cgroup, and the file systems of its volumes.
 
-    Raises WrongState when it is running.
+    One that is initialized becomes what it was before. Raises WrongState when it is running.
     """
     directory = context.layout.container(identifier)
     with Lock(directory) as lock, lock:
@@ -28,9 +25,10 @@ def clean_up(context: Context, identifier: str) -> None:
         if state.running:
             message = f"container {record.id} is running or paused, refusing to clean up: container state improper"
             raise WrongState(record.name, state.status, f"failed to clean up container {record.id}: {message}")
-        groups.clear(context, record.cgroup)
-        detaching.unplug_and_detach(context, identifier)
-        release_volumes(context, record)
+        if state.status == observe.INITIALIZED:
+            stopping.end_all(context, [record])
+            observe.forget_run(directory)
+        stopping.release(context, record)
 
 
 def require_ended_exec(context: Context, identifier: str, session: str) -> None:

@@ -75,7 +75,7 @@ def connect(context: Context, record: ContainerRecord, asked: Connection, networ
             undo.callback(networks.disconnect, context.database, record.id, network.id)
             with context.database.transaction() as connection, connection:
                 networks.connect(connection, record.id, asked.replace(network=network.id))
-            if state.running:
+            if state.alive:
                 before = of_container(context, record.id)
                 attachment = attachments.attach_one(context, record.id, network)
                 effects.perform(bridges.preparations(context, (attachment.network,)))
@@ -121,7 +121,7 @@ def disconnect(context: Context, record: ContainerRecord, network: NetworkSpec) 
         if not found:
             raise WrongState(record.name, "", f"container {record.name} is not connected to network {network.name}")
         state = observe.state_of(context, record.id)
-        if state.running and found[0] is not None:
+        if state.alive and found[0] is not None:
             before = of_container(context, record.id)
             published.move(
                 context, record, before, [attachment for attachment in before if attachment.network.id != network.id]
@@ -130,5 +130,5 @@ def disconnect(context: Context, record: ContainerRecord, network: NetworkSpec) 
         networks.disconnect(context.database, record.id, network.id)
         user_bridges.end_unless_needed(context)
         bridge_sweep.begin_unless_used(context, [network])
-        if state.running:
+        if state.alive:
             _write_files(context, record)

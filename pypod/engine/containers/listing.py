@@ -30,7 +30,7 @@ def listed_containers(context: Context, *, pod_id: str | None = None) -> list[tu
 
         collect(context)
     if unseen := [record for record, state in found if state.status == "exited" and not state.exit_code_known]:
-        _disconnect(context, unseen, [record for record, state in found if state.running])
+        _disconnect(context, unseen, [record for record, state in found if state.alive])
     if unsure:  # a container removed since the query looks the same as one that was never started
         known = {record.id for record in records.all_containers(context.database, pod_id=pod_id)}
         found = [(record, state) for record, state in found if record.id in known]

@@ -47,7 +47,7 @@ def mount(context: Context, identifier: str) -> tuple[str, bool]:
             raise Unsupported("mount", f"the root of a container that {driver} serves cannot be mounted", hint=hint)
         os.makedirs(path, 0o700, exist_ok=True)
         state = observe.state_of(context, identifier)
-        if state.running:
+        if state.alive:
             _take(context, state.pid, state.start_time, path)
         else:
             held = Held(context, record, binds=False)

@@ -93,7 +93,15 @@ class ContainerRoot:
 
     def _of_running(self) -> bool:
         state = observe.state_of(self._context, self._identifier)
-        fd = open_root(state.pid, state.start_time) if state.running else -1
+        try:
+            fd = open_root(state.pid, state.start_time) if state.alive else -1
+        except PermissionError as error:
+            if state.status != observe.INITIALIZED:
+                raise
+            name = self.record.name
+            message = f"the files of container {name} cannot be reached by a user while it is only initialized"
+            hint = f"pypod start {name}, or undo the initialization: pypod container cleanup {name}"
+            raise WrongState(name, state.status, message, hint=hint) from error
         if fd < 0:
             return False
         self.root, self.running = Root(fd), True
@@ -102,7 +110,7 @@ class ContainerRoot:
     def _of_stopped(self) -> bool:
         self._lock = Lock(self._context.layout.container(self._identifier))
         self._lock.__enter__()
-        if observe.state_of(self._context, self._identifier).running:
+        if observe.state_of(self._context, self._identifier).alive:
             self._lock.__exit__(None, None, None)
             self._lock = None
             return False

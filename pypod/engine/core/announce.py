@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord, PodRecord
 
 CREATE, START, DIED, REMOVE, RESTART, KILL, STOP = "create", "start", "died", "remove", "restart", "kill", "stop"
+INIT = "init"
 ATTACH, EXEC, EXEC_DIED, COMMIT = "attach", "exec", "exec_died", "commit"
 PAUSE, UNPAUSE, RENAME = "pause", "unpause", "rename"
 PULL, PUSH, LOAD, SAVE, TAG, UNTAG = "pull", "push", "loadfromarchive", "save", "tag", "untag"

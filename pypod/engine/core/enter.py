@@ -98,6 +98,6 @@ def enter(name: str, state: ContainerState, kinds: tuple[str, ...]) -> Entered:
                 f"cannot enter a {kind!r} namespace from a thread",
                 hint=f"one of {', '.join(_ENTERABLE)}; exec runs a command inside all of them",
             )
-    if not state.running:
+    if not state.alive:
         raise _not_running(name, state.status)
     return Entered(name, state, kinds)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 START_LINE, EXIT_LINE = 192, 64
 FREEZER_LINK = "freezer"
 STOPPING_FILE = "stopping"
+INITIALIZED = "initialized"  # its process waits for the start
 _RECORDING_TIMEOUT_S = 2.0
 _EXIT_TIMEOUT_S = 5.0
 _RECORD_POLL_S = 0.01
@@ -61,7 +62,7 @@ def running_process(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> tu
         state = _read(directory, boot_id, proc)
     except OSError:
         return None
-    return (state.pid, state.start_time) if state.running else None
+    return (state.pid, state.start_time) if state.alive else None
 
 
 def wait_for_process(directory: str, boot_id: str) -> None:
@@ -183,7 +184,7 @@ def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> Contai
     running = proc.is_running(pid, start_time)
     alive = running or (supervisor > 0 and proc.is_running(supervisor, supervisor_start))
     return ContainerState(
-        status="running" if running else "ending" if alive else "exited",
+        status=(INITIALIZED if not started_ns else "running") if running else "ending" if alive else "exited",
         pid=pid if running else 0,
         start_time=start_time if running else 0,
         supervisor_pid=supervisor,
@@ -265,6 +266,14 @@ def record_exit(directory: str, status: int, finished_ns: int) -> None:
         os.pwrite(fd, f"{status} {finished_ns}".encode().ljust(EXIT_LINE - 1) + b"\n", START_LINE)
     finally:
         os.close(fd)
+
+
+def forget_run(directory: str) -> None:
+    """Remove the status file of a container that has ended: it is as if it had never been started."""
+    try:
+        os.unlink(f"{directory}/status")
+    except FileNotFoundError:  # it was removed at its end
+        return
 
 
 def owner_is_gone(context: Context, text: str) -> bool:

@@ -154,7 +154,7 @@ def _state(state: ContainerState, cgroup: str, spec: ContainerSpec, directory: s
         "Paused": state.status == "paused",
         "OOMKilled": state.oom_killed,
         "Pid": state.pid,
-        "ConmonPid": state.supervisor_pid if state.running else 0,
+        "ConmonPid": state.supervisor_pid if state.alive else 0,
         "ExitCode": (state.exit_code or 0) if state.exit_code_known else -1,
         "ExitCodeKnown": state.exit_code_known,
         "StartedAt": Timestamp(state.started_ns),

@@ -24,7 +24,7 @@ def of_process(context: Context, name: str, state: ContainerState) -> tuple[Inte
 
     Raises WrongState when it does not run.
     """
-    if not state.running:
+    if not state.alive:
         raise WrongState(name, state.status, f"{name} is not running: it has no interfaces")
     if inside.is_needed(context):  # a user enters a network namespace only as root of the session that owns it
         return inside.call(context, _in_session, name, state)

@@ -227,7 +227,7 @@ def owners(survey: Survey, context: Context | None) -> dict[tuple[str, int], lis
     by_pid = {process.pid: process for process in survey.processes}
     pods = {record.id: record.name for record in all_pods(context.database)}
     for record, state in listed_containers(context):
-        process = by_pid.get(state.pid) if state.running else None
+        process = by_pid.get(state.pid) if state.alive else None
         for kind, inode in process.inodes.items() if process else ():
             if own.get(kind) != inode:
                 found.setdefault((kind, inode), []).append((pods.get(record.pod_id, ""), record.name))

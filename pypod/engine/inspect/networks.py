@@ -101,7 +101,7 @@ def _network_namespace(context: Context, container_id: str) -> str:
     state = observe.state_of(context, container_id)
     path = f"/proc/{state.pid}/ns/net"
     try:
-        return path if state.running and os.stat(path).st_ino != os.stat("/proc/self/ns/net").st_ino else ""
+        return path if state.alive and os.stat(path).st_ino != os.stat("/proc/self/ns/net").st_ino else ""
     except OSError:
         return ""
 

@@ -66,7 +66,7 @@ def _cables(context: Context, infra_id: str) -> Iterator[Cable]:
 
 def _part(context: Context, record: ContainerRecord) -> Part:
     state, is_infra = observe.state_of(context, record.id), record.kind == records.INFRA
-    pid = state.pid if state.running else 0
+    pid = state.pid if state.alive else 0
     code = "unknown" if state.exit_code is None else state.exit_code
     return Part(
         name=INFRA if is_infra else record.name,

@@ -140,14 +140,14 @@ def _process(pid: int) -> Column:
 
 def _running(context: Context, record: ContainerRecord) -> int:
     state = observe.state_of(context, record.id)
-    if not state.running:
+    if not state.alive:
         raise WrongState(record.name, state.status, f"container {record.name} is {state.status}: it has no namespaces")
     return state.pid
 
 
 def _pid(context: Context, record: ContainerRecord) -> int:
     state = observe.state_of(context, record.id)
-    return state.pid if state.running else 0
+    return state.pid if state.alive else 0
 
 
 def matrix(columns: list[Column]) -> Matrix:

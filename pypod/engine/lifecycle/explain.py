@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pypod.engine.core.context import Context
     from pypod.engine.lifecycle.exec import ExecSpec
     from pypod.engine.lifecycle.start import Caller
-    from pypod.model.container import ContainerSpec
+    from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.network import Connection
     from pypod.runtime.ops import Plan
     from pypod.store.records import ContainerRecord, PodRecord
@@ -110,8 +110,9 @@ def of_run(
 
     ``asked`` and ``asked_by_pod`` are the connections of a container and a pod that do not exist yet.
     """
-    if _is_running(context, record):
-        return Explanation(steps=())
+    state = observe.state_of(context, record.id)
+    if state.alive:
+        return Explanation(steps=_continued(state))
     begun: list[Step] = []
     process = None
     if pod is not None and infra_record is not None and not infra.ready(context, pod):
@@ -130,7 +131,10 @@ def of_pod_start(context: Context, pod: PodRecord) -> Explanation:
         told += _infra(context, pod, records.find_container(context.database, pod.infra_id))
         process = _UNKNOWN
     for record in records.all_containers(context.database, pod_id=pod.id):
-        if record.kind == records.CONTAINER and not _is_running(context, record):
+        state = observe.state_of(context, record.id)
+        if state.alive:
+            told += _continued(state) if record.kind == records.CONTAINER else ()
+        elif record.kind == records.CONTAINER:
             start = Start.resolve(context, record, context.container_spec(record), pod, infra=process)
             told += _container(start)
     return Explanation(steps=tuple(told))
@@ -144,8 +148,12 @@ def of_exec(context: Context, record: ContainerRecord, spec: ExecSpec) -> Explan
     return Explanation(steps=(*_effects(execution.program().preparations(context)), *_told(begun.steps())))
 
 
-def _is_running(context: Context, record: ContainerRecord) -> bool:
-    return observe.state_of(context, record.id).running
+def _continued(state: ContainerState) -> tuple[Step, ...]:
+    """Return the steps that start a container with processes: one that is initialized has all but one behind it."""
+    if state.status != observe.INITIALIZED:
+        return ()
+    words = f"ask the monitor, process {state.supervisor_pid}, to let process {state.pid} run its program"
+    return (Step(words=words, page="unix(7)", by=PYTHON),)
 
 
 def _container(start: Start, asked: Sequence[Connection] = ()) -> list[Step]:

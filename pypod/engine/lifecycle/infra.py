@@ -82,7 +82,7 @@ def require_no_members(context: Context, record: PodRecord, but: str = "") -> No
     alive = [
         member.name
         for member in records.all_containers(context.database, pod_id=record.id)
-        if member.id not in (record.infra_id, but) and observe.state_of(context, member.id).running
+        if member.id not in (record.infra_id, but) and observe.state_of(context, member.id).alive
     ]
     if alive:
         raise PodBroken(

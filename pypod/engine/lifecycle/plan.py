@@ -55,7 +55,10 @@ def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
         variables = {**dict(sourced.environment), **dict(start.caller.environment)}
         sourced = sourced.replace(environment=tuple(variables.items()))
     config = runtime_spec(sourced, _places(start, None))
-    return plan(settings, container_ops(config, _surroundings(start, root, tracked, attached)))
+    ops = container_ops(config, _surroundings(start, root, tracked, attached))
+    if start.caller.initialize:
+        ops.insert(-1, Op("await_start"))
+    return plan(settings, ops)
 
 
 def configuration(start: Start) -> dict[str, Any]:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pypod.engine.storage.volumes import Volumes
     from pypod.kernel.cgroups.settings import Setting
     from pypod.kernel.pidfd import Process
-    from pypod.model.container import ContainerSpec
+    from pypod.model.container import ContainerSpec, ContainerState
     from pypod.model.pod import PodSpec
     from pypod.runtime.compiler.surroundings import Join
     from pypod.store.records import ContainerRecord, PodRecord
@@ -54,7 +54,7 @@ class Caller:
 
     ``columns`` and ``rows`` are the initial size of the container's terminal in characters; 0 leaves it to the kernel.
     ``pass_fds`` are descriptors of the caller, each after its number there; ``environment`` are variables for this
-    start alone.
+    start alone. With ``initialize`` the process waits before its exec for a later start.
     """
 
     def __init__(
@@ -63,11 +63,14 @@ class Caller:
         rows: int = 0,
         pass_fds: tuple[tuple[int, int], ...] = (),
         environment: tuple[tuple[str, str], ...] = (),
+        *,
+        initialize: bool = False,
     ) -> None:
         self.columns = columns
         self.rows = rows
         self.pass_fds = pass_fds
         self.environment = environment
+        self.initialize = initialize
 
 
 class Start(Value):
@@ -311,11 +314,8 @@ def _start_locked(
     with Boundary(f"start container {record.name}"), Lock(directory) as lock, lock:
         record = records.find_container(context.database, record.id)
         state = observe.container_state(directory, context.boot_id)
-        if state.status in _NOT_STARTABLE:
-            message = f"container {record.id} must be in Created or Stopped state to be started"
-            hint = _NOT_STARTABLE[state.status].format(record.name)
-            raise WrongState(record.name, state.status, f"{message}: container state improper", hint=hint)
-        if state.running:
+        if state.alive:
+            _continue(context, record, state, caller)
             return
         spec = context.container_spec(record)
         program = monitor(context, record, spec)
@@ -331,6 +331,26 @@ def _start_locked(
                 overlay.explain_refusal(context, spec, error)
                 raise
             undoing.keep()
+
+
+def already_initialized(record: ContainerRecord, state: ContainerState) -> WrongState:
+    """Return the error for a container that is to be initialized a second time."""
+    message = f"container {record.id} has already been created in runtime: container state improper"
+    return WrongState(record.name, state.status, message)
+
+
+def _continue(context: Context, record: ContainerRecord, state: ContainerState, caller: Caller | None) -> None:
+    """Start an initialized container; nothing is to be done for one that is running."""
+    if caller is not None and caller.initialize:
+        raise already_initialized(record, state)
+    if state.status in _NOT_STARTABLE:
+        message = f"container {record.id} must be in Created or Stopped state to be started"
+        hint = _NOT_STARTABLE[state.status].format(record.name)
+        raise WrongState(record.name, state.status, f"{message}: container state improper", hint=hint)
+    if state.status == observe.INITIALIZED:
+        from pypod.engine.lifecycle import releasing
+
+        releasing.release(context, record, caller)
 
 
 def _connect(begun: Start, undoing: Undoing) -> tuple[Attachment, ...]:

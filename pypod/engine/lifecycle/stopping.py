@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 _KILL_TIMEOUT_S = 10.0
 _RECORD_POLL_S = 0.001
+_DEAF = (pausing.PAUSED, observe.INITIALIZED)  # no program of theirs can hear a signal
 
 
 class Running:
-    """A container that was running when observed: its first process and its supervisor, held by descriptors."""
+    """A container that had processes when observed: its first process and its supervisor, held by descriptors."""
 
     __slots__ = ("directory", "fd", "record", "state", "supervisor_fd")
 
@@ -53,10 +54,10 @@ class Running:
 
 
 def find_running(context: Context, record: ContainerRecord) -> Running | None:
-    """Return the running container of a record, None when it is not running."""
+    """Return the container of a record if it is running or initialized."""
     directory = context.layout.container(record.id)
     state = observe.container_state(directory, context.boot_id)
-    fd = pidfd.open_process(state.pid, state.start_time) if state.running else None
+    fd = pidfd.open_process(state.pid, state.start_time) if state.alive else None
     return None if fd is None else Running(record, directory, state, fd)
 
 
@@ -68,9 +69,9 @@ def stop(context: Context, record: ContainerRecord, timeout_s: float | None = No
 def stop_all(context: Context, all_records: Iterable[ContainerRecord], timeout_s: float | None = None) -> list[str]:
     """Stop containers concurrently: each gets its stop signal, and SIGKILL after its timeout.
 
-    ``timeout_s`` replaces each one's own stop timeout; ``patience`` describes when the wait is shorter than that.
-    Whatever is left in a container's cgroup is killed. Returns the ids of those that were running. Raises
-    DeadlineExceeded when one could not even be killed, WrongState for a paused one.
+    ``timeout_s`` replaces each one's own stop timeout; ``patience`` describes when the wait is shorter than that. One
+    that is only initialized is killed, as is whatever is left in a container's cgroup. Returns the ids of those that
+    had processes. Raises DeadlineExceeded when one could not even be killed, WrongState for a paused one.
     """
     everyone = list(all_records)
     for record in everyone:
@@ -139,6 +140,13 @@ def release_volumes(context: Context, record: ContainerRecord) -> None:
         volume_mounts.release(context, name, but=record.id)
 
 
+def release(context: Context, record: ContainerRecord) -> None:
+    """Release what a container without processes has: its cgroup, addresses and ports, file systems of volumes."""
+    groups.clear(context, record.cgroup)
+    detaching.unplug_and_detach(context, record.id)
+    release_volumes(context, record)
+
+
 def _clear(context: Context, record: ContainerRecord) -> None:
     """Kill what is left in the cgroup of a container that is not running, and remove the cgroup.
 
@@ -148,7 +156,7 @@ def _clear(context: Context, record: ContainerRecord) -> None:
     directory = context.layout.container(record.id)
     try:
         with Lock(directory, AT_ONCE, without_space=True) as lock, lock:
-            if not observe.container_state(directory, context.boot_id).running:
+            if not observe.container_state(directory, context.boot_id).alive:
                 groups.clear(context, record.cgroup)
     except BlockingIOError:
         return
@@ -171,7 +179,7 @@ def request(context: Context, one: Running, timeout_s: float | None, starting_s:
         pid=one.state.pid,
         start_time=one.state.start_time,
         number=number,
-        patience_s=0.0 if one.state.status == pausing.PAUSED else patience_s,
+        patience_s=0.0 if one.state.status in _DEAF else patience_s,
         starting_s=starting_s,
     )
 
@@ -209,7 +217,9 @@ def kill(context: Context, record: ContainerRecord, number: int) -> None:
     """Send a signal to the first process. Raises WrongState unless the container is running."""
     pausing.refuse_paused(context, record, "can only kill running containers")
     one = find_running(context, record)
-    if one is None:
+    if one is None or one.state.status == observe.INITIALIZED:
+        if one is not None:
+            one.close()
         state = observe.state_of(context, record.id)
         raise WrongState(
             record.name,

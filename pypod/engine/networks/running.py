@@ -53,6 +53,6 @@ def running(context: Context) -> list[Connected]:
 def connected(context: Context, record: ContainerRecord, by_id: Mapping[str, NetworkSpec]) -> Connected | None:
     made = [made for _, made in networks.connections_of(context.database, record.id) if made]
     state = observe.state_of(context, record.id) if made else None
-    if state is None or not state.running:
+    if state is None or not state.alive:
         return None
     return Connected(record, state, tuple(Attachment(network=by_id[one.network], made=one) for one in made))

@@ -26,7 +26,7 @@ def update(context: Context, record: ContainerRecord, options: LimitOptions) -> 
     directory = context.layout.container(record.id)
     with Lock(directory) as lock, lock:
         record = records.find_container(context.database, record.id)
-        running = observe.container_state(directory, context.boot_id).running
+        running = observe.container_state(directory, context.boot_id).alive
         if limits is None:
             return
         if not record.cgroup:
