@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine.lifecycle import patience
+from pypod.engine.lifecycle import patience, stopping
 from tests.facts import IS_UML, is_there, members, wait_for_output, wait_until
 
 pytestmark = pytest.mark.root
@@ -255,3 +255,22 @@ def test_as_podman(start, busybox, words: list[str]) -> None:
 def podman(*words: str) -> str:
     done = subprocess.run(["podman", "--log-level=error", *words], capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def test_a_start_in_the_middle_keeps_its_addresses(engine, busybox, monkeypatch) -> None:
+    """A stop holds no lock: it must not take the addresses away from a run that began after the one it stopped."""
+    container = engine.containers.run(["sleep", "1000"], rootfs=busybox, network="bridge")
+    recorded = stopping._wait_until_recorded
+
+    def and_start(one: stopping.Running) -> None:
+        recorded(one)
+        monkeypatch.undo()
+        container.start()
+
+    monkeypatch.setattr(stopping, "_wait_until_recorded", and_start)
+    container.stop(timeout=0)
+    assert container.state().status == "running"
+    (address,) = container.addresses["podman"]
+    assert address in container.exec(["ip", "addr"]).stdout.decode()
+    container.stop(timeout=0)
+    assert container.addresses == {}

@@ -117,7 +117,7 @@ def _end(context: Context, running: list[Running], timeout_s: float | None, star
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
                 raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
             if not one.record.pod_id:
-                detaching.unplug_and_detach(context, one.record.id)
+                detaching.detach_if_ended(context, one.record.id)  # it may have been started again by now
             else:
                 member_names.remove(f"{context.layout.pod(one.record.pod_id)}/hosts", one.record.name)
             release_volumes(context, one.record)
@@ -260,7 +260,7 @@ def remove(
             again = find_running(context, record)  # it may have been started before we took the lock
             _end(context, [again] if again else [], timeout_s, _starting_s(timeout_s))
             groups.clear(context, record.cgroup)
-            detaching.detach(context, record.id)
+            detaching.unplug_and_detach(context, record.id)
             release_volumes(context, record)
             own = dependencies.volumes_only_of(context.database, [record.id]) if volumes else []
             if record.pod_id:
