@@ -54,9 +54,9 @@ class Creation:
         """Create a container, in a pod or outside any. Raises what ``Containers.create`` raises."""
         from pypod.engine.configuration import current
         from pypod.engine.core.free_names import under_free_name
-        from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
         from pypod.engine.specs import configured, specs
+        from pypod.engine.specs.ports import of_options
 
         base, command = _image_and_command(asked)
         pod_record = None
@@ -71,7 +71,7 @@ class Creation:
         with Boundary("create container"):
             connections = resolved(self._engine, specs.asked_of(asked, pod_spec))
             found, options, command = self._with_image(settings, base, pull, asked, command, pod_spec)
-            ports = published.of_options(self._engine, options, specs.asked_of(options, pod_spec))
+            ports = of_options(self._engine, options, specs.asked_of(options, pod_spec))
             secrets = self._secrets(options)
 
         def create(name: str) -> types.Container:
@@ -330,9 +330,9 @@ class Creation:
     ) -> types.Explanation:
         from pypod.engine.lifecycle import explain
         from pypod.engine.lifecycle.start import Caller
-        from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
         from pypod.engine.specs import configured, specs
+        from pypod.engine.specs.ports import of_options
 
         pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
         spec = specs.container_spec(
@@ -346,7 +346,7 @@ class Creation:
         )
         network = specs.asked_of(options, pod_spec)
         spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
-        ports = published.of_options(self._engine, options, network)
+        ports = of_options(self._engine, options, network)
         spec = spec.replace(ports=ports, secrets=self._secrets(options), host_address=configured.host_address(settings))
         if spec.user_namespace.mode == "auto":
             from pypod.engine.session import auto_ids

@@ -71,10 +71,10 @@ class Creation:
 
     def _resolved(self, options: CreatePodOptions, host_address: str) -> tuple[Mapping[str, Any], Sequence[Connection]]:
         """Return the fields of the specification but its name, and the networks. Raises InvalidSpec, Unsupported."""
-        from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
         from pypod.engine.resources.limits import from_options
         from pypod.engine.specs.pods import member_fields
+        from pypod.engine.specs.ports import of_pod
         from pypod.engine.specs.specs import check_sysctls
 
         in_user = self._user_namespace(options)
@@ -100,7 +100,7 @@ class Creation:
             cgroup_parent=options.cgroup_parent,
             share_parent=options.share_parent,
             limits=limits,
-            ports=published.of_pod(self._engine, options.ports, asked, infra=options.infra, shared="net" in kinds),
+            ports=of_pod(self._engine, options.ports, asked, infra=options.infra, shared="net" in kinds),
             shm_size_bytes=DEFAULT_SHM_BYTES if options.shm_size is None else options.shm_size,
             create_command=tuple(options.create_command),
             mounts=self._mounts(options),
@@ -183,14 +183,14 @@ class Creation:
 
         Raises what ``create`` raises.
         """
-        from pypod.engine.networks import published
         from pypod.engine.networks.options import resolved
+        from pypod.engine.specs.ports import of_pod
         from pypod.model.options.pod import PodOptions
 
         asked_of_pod = PodOptions(**options)
         asked, fields = _of_network(asked_of_pod, shared=True)
         connections = resolved(self._engine, asked, save=False)
-        ports = published.of_pod(self._engine, asked_of_pod.ports, asked, infra=True, shared=True)
+        ports = of_pod(self._engine, asked_of_pod.ports, asked, infra=True, shared=True)
         spec = PodSpec(name=name, hostname=asked_of_pod.hostname, ports=ports, **fields)
         return *self._records(spec, ""), connections
 

@@ -6,6 +6,7 @@ import os
 import stat
 
 from pypod.engine.images.stored import StoredImage
+from pypod.engine.lifecycle import files
 from pypod.engine.session import inside
 from pypod.engine.storage.layers import copy_in, roots, tree
 from pypod.engine.storage.mapped_layers import as_started
@@ -89,8 +90,9 @@ def _stack(context: Context, one: Root) -> list[str]:
 
 def _below_copy(context: Context, identifier: str) -> list[str]:
     """Return the directories that a container's full copy was made from."""
-    spec = context.container_spec(records.find_container(context.database, identifier))
-    return [*roots(context.layout, as_started(context, spec)[0]), context.layout.mount_points]
+    record = records.find_container(context.database, identifier)
+    points = context.layout.mount_points_without(files.of_root(context, record))
+    return [*roots(context.layout, as_started(context, context.container_spec(record))[0]), points]
 
 
 def writable_bytes(context: Context, directory: str) -> int:

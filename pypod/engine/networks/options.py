@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.networks import known, user_network
+from pypod.engine.networks import known
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.namespace import POD
 from pypod.model.network import BRIDGE, address_number
 from pypod.model.network_flags import Asked, check_dns, parse_networks, with_flags
-from pypod.network.user_mode import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,20 +49,31 @@ def asked_network(options: NetworkOptions, *, shared: bool = False) -> Asked:
         return Asked(mode=POD, name=POD.mode)
     texts = ["" if text in _PRIVATE else text for text in texts] if in_user_namespace() else texts
     asked = parse_networks(texts, os.environ.get(DEFAULT_VARIABLE, "") or _default())
-    if asked.name == user_network.NONE and not any(texts) and in_user_namespace():
-        asked = asked.replace(missing=notice())
+    if not any(texts) and in_user_namespace():
+        from pypod.engine.networks import user_network
+
+        if asked.name == user_network.NONE:
+            asked = asked.replace(missing=notice())
     if asked.program:
+        from pypod.network.user_mode import parse
+
         parse(asked.program)  # reports errors for root and users alike
     return with_flags(asked, aliases=aliases, **flags)
 
 
 def notice() -> str:
     """Return why a user has no default network, and what to do about it; empty when there is one."""
+    from pypod.engine.networks import user_network
+
     return "" if os.environ.get(DEFAULT_VARIABLE) else user_network.notice()
 
 
 def _default() -> str:
-    return user_network.default() if in_user_namespace() else ""
+    if not in_user_namespace():
+        return ""
+    from pypod.engine.networks import user_network
+
+    return user_network.default()
 
 
 def dns_fields(asked: Asked, options: NetworkOptions) -> DnsFields:
@@ -93,6 +103,8 @@ def resolved(context: Context, asked: Asked, *, save: bool = True) -> tuple[Conn
     what users cannot have.
     """
     if asked.program:
+        from pypod.engine.networks import user_network
+
         user_network.require_user(context, asked.program)
     found = {}
     for one in asked.connections:

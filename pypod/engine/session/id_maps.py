@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.session import session, subordinate_ids
+from pypod.engine.session import session
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel import idmap
 from pypod.kernel.proc import read_text
@@ -97,6 +97,8 @@ def _of_user(own: session.Session | None, mode: Mode) -> Maps:
         raise InvalidSpec("--userns", f"{mode.mode} is only supported in rootless mode")
     if mode.mode == "nomap":
         if own.has_one_id:
+            from pypod.engine.session import subordinate_ids
+
             raise Unsupported("--userns=nomap", "nomap needs ids besides the user's own", hint=subordinate_ids.notice())
         return ((0, 1, own.uids - 1),), ((0, 1, own.gids - 1),)
     wanted = keep_ids(mode)

@@ -15,13 +15,11 @@ import os
 from pypod.engine.core import observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.effects import Effect
-from pypod.engine.session import subordinate_ids
 from pypod.errors import LaunchFailed, PermissionDenied, Unsupported, WrongState
 from pypod.kernel import idmap, pidfd
 from pypod.kernel.abi import CLONE_NEWNS, CLONE_NEWUSER, SIGTERM
 from pypod.kernel.pidfd import Process
 from pypod.model.value import Value
-from pypod.runtime.ops import Op
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.core.context import Context
     from pypod.kernel.idmap import Range
+    from pypod.runtime.ops import Op
 
 _NAME = "pypod-session"
 _END_TIMEOUT_S = 5.0
@@ -111,6 +110,8 @@ def of(context: Context) -> Session | None:
         return Session(uid_map=uid_map, gid_map=gid_map)
     found = _found(context)
     if found is None:
+        from pypod.engine.session import subordinate_ids
+
         uid_map, gid_map = subordinate_ids.wanted_maps()
         return Session(uid_map=uid_map, gid_map=gid_map)
     return found
@@ -139,6 +140,8 @@ def ops(context: Context, session: Session | None) -> list[Op]:
     """Return the first operations of a plan, which make its process join the session."""
     if session is None or context.inside:
         return []
+    from pypod.runtime.ops import Op
+
     holder = session.holder
     return [Op("session", holder.pid if holder else "still to be made", holder.start_time if holder else 0)]
 
@@ -201,9 +204,10 @@ def _is_placed(context: Context, holder: Process) -> bool:
 
 
 def _make(context: Context) -> Process:
+    from pypod.engine.session import subordinate_ids
     from pypod.kernel.programs import path as program_path
     from pypod.runtime import launcher
-    from pypod.runtime.ops import plan
+    from pypod.runtime.ops import Op, plan
 
     survivor = _survivor(context)
     settings = [Op("status", context.layout.session_status, context.boot_id), Op("leave")]
@@ -239,9 +243,10 @@ def probe(context: Context) -> None:
     Raises what making one raises. As for containers, a sealed copy enters what the launcher's file made, since a
     security module may treat the two differently.
     """
+    from pypod.engine.session import subordinate_ids
     from pypod.kernel.programs import path as program_path
     from pypod.runtime import launcher
-    from pypod.runtime.ops import MS_REC, MS_SLAVE, plan
+    from pypod.runtime.ops import MS_REC, MS_SLAVE, Op, plan
     from pypod.runtime.probe import probe
 
     owner = context.owner()

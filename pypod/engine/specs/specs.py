@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from pypod.engine.networks import user_network
 from pypod.engine.networks.options import asked_network, dns_fields
 from pypod.engine.resources.limits import from_options
 from pypod.engine.specs.process import capabilities_of, check_environment, check_user, groups_of, ulimits_of
@@ -21,7 +20,6 @@ from pypod.model.mount import VOLUME, parse_tmpfs
 from pypod.model.namespace import HOST, POD, PRIVATE, SHAREABLE, Mode, not_shared, parse_mode
 from pypod.model.network_flags import HOST_GATEWAY
 from pypod.model.words import quoted
-from pypod.network.user_mode import parse as parse_user_mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -269,9 +267,14 @@ def check_hosts(add_hosts: Sequence[str], asked: Asked, *, no_hosts: bool, infra
 
 def _reaches_host(asked: Asked) -> bool:
     if asked.program:
-        return bool(user_network.host_address(parse_user_mode(asked.program)))
+        from pypod.engine.networks.user_network import host_address
+        from pypod.network.user_mode import parse
+
+        return bool(host_address(parse(asked.program)))
     if asked.connections and in_user_namespace():
-        return bool(user_network.host_of_default())
+        from pypod.engine.networks.user_network import host_of_default
+
+        return bool(host_of_default())
     return asked.mode == HOST or bool(asked.connections)
 
 
