@@ -8,7 +8,8 @@ from pypod.api import types
 from pypod.api.container import Container
 from pypod.api.default import opened
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.networks import bridges, name_service
+from pypod.engine.networks import bridges
+from pypod.engine.networks.names import service
 from pypod.errors import InUse, InvalidSpec, NoSuchContainer, NoSuchNetwork
 from pypod.model.network import BRIDGE, DEFAULT_ID, NetworkSpec
 from pypod.store import networks, records
@@ -157,7 +158,7 @@ class Network:
             raise InUse(self._name, message)
         with Boundary(f"remove network {self._name}"):
             bridges.remove(self._engine, spec)
-            name_service.remove_left_behind(self._engine)
+            service.remove_left_behind(self._engine)
 
     def _remove_connected(self, timeout: float | None) -> None:
         for container in self.containers():

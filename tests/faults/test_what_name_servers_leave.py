@@ -9,7 +9,7 @@ import pytest
 
 from pypod import Engine
 from pypod.engine.containers.collect import repair
-from pypod.engine.networks import name_handover, name_service
+from pypod.engine.networks.names import handover, service
 from tests.cli.program import Program
 from tests.facts import kill_and_wait, wait_until
 
@@ -40,17 +40,17 @@ def test_they_are_told_of_and_go(engine: Engine) -> None:
 def test_those_of_a_server_that_runs_stay(engine: Engine, busybox: str, own_network) -> None:
     network = engine.networks.create("n")
     container = engine.containers.run(SLEEP, rootfs=busybox, network="n")
-    server = name_service.info(engine)
+    server = service.info(engine)
     assert server is not None
     assert server.networks == (network.id,)
-    assert name_service.left_behind(engine) == []
-    assert name_service.remove_left_behind(engine) == []
-    assert name_service.info(engine) == server
+    assert service.left_behind(engine) == []
+    assert service.remove_left_behind(engine) == []
+    assert service.info(engine) == server
     kill_and_wait(server.pid)
-    left = {str(Path(engine.layout.names, name)) for name in (network.id, name_handover.SOCKET)}
-    assert set(name_service.left_behind(engine)) == left
+    left = {str(Path(engine.layout.names, name)) for name in (network.id, handover.SOCKET)}
+    assert set(service.left_behind(engine)) == left
     container.remove(force=True, timeout=0)
     network.remove()
     repair(engine)
-    assert name_service.left_behind(engine) == []
-    wait_until(lambda: name_service.info(engine) is None)
+    assert service.left_behind(engine) == []
+    wait_until(lambda: service.info(engine) is None)

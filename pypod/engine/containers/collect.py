@@ -94,7 +94,8 @@ def _orphans(context: Context) -> list[str]:
 def repair(context: Context) -> list[str]:
     """Restore records that the store has lost, remove whatever a crash left; return messages about what was done."""
     from pypod.engine.images.removal import sweep
-    from pypod.engine.networks import name_service, network_repair
+    from pypod.engine.networks import network_repair
+    from pypod.engine.networks.names import service
     from pypod.engine.storage import secret_files, volume_files
 
     left_there = trash.left_behind(context)  # before we move anything there ourselves
@@ -109,7 +110,7 @@ def repair(context: Context) -> list[str]:
     swept = (*volume_files.remove_orphans(context), *sweep(context), *secret_files.sweep(context))
     done += [f"removed {path}" for path in swept]
     done += network_repair.repair(context)
-    done += [f"removed {path}" for path in name_service.remove_left_behind(context)]
+    done += [f"removed {path}" for path in service.remove_left_behind(context)]
     if rubbish := trash.contents(context):
         trash.empty_trash(context, rubbish, wait=True)
     if freed := context.database.shrink():

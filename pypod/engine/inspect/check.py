@@ -174,11 +174,12 @@ def _storage(open_context: Callable[[], Context], *, repair: bool) -> tuple[list
 def _left_behind(context: Context) -> list[str]:
     from pypod.engine.containers import collect
     from pypod.engine.images.removal import leftovers
-    from pypod.engine.networks import name_service, network_repair
+    from pypod.engine.networks import network_repair
+    from pypod.engine.networks.names import service
     from pypod.engine.storage import secret_files, trash
 
     left = (*collect.orphans(context), *leftovers(context), *secret_files.orphans(context), *trash.left_behind(context))
-    lines = [f"left behind: {path}" for path in (*left, *name_service.left_behind(context))]
+    lines = [f"left behind: {path}" for path in (*left, *service.left_behind(context))]
     return [*lines, *(f"amiss: {words}" for words in network_repair.amiss(context))]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pypod.engine.core import effects
 from pypod.engine.core.effects import Effect
-from pypod.engine.networks import bridge_alias, claims, name_service, user_bridges
+from pypod.engine.networks import bridge_alias, claims, user_bridges
 from pypod.engine.networks.bridge_removal import Turn, remove_bridge
+from pypod.engine.networks.names import service
 from pypod.engine.networks.rules import load_rules
 from pypod.model.network import BRIDGE
 from pypod.network import firewall, forwarding, links
@@ -40,7 +41,7 @@ def preparations(context: Context, specs: Iterable[NetworkSpec], *, again: bool 
         elif not forwarding.is_on(network):
             made.append(_settings(network))
         if network.dns:
-            made += name_service.preparations(context, network)
+            made += service.preparations(context, network)
     return made
 
 

@@ -52,9 +52,9 @@ def claim(context: Context, network: NetworkSpec, *, again: bool = False) -> Net
     with Turn() as turn, turn:
         made, left = _claim(context, network.id)
     if made.subnets != network.subnets:
-        from pypod.engine.networks import name_service
+        from pypod.engine.networks.names import service
 
-        name_service.release(context, made)
+        service.release(context, made)
     if left:
         from pypod.engine.networks import bridge_sweep
 

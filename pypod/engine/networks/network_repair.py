@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pypod.engine.core.boundary import Boundary
-from pypod.engine.networks import bridge_alias, bridges, detaching, name_service, reloading, sidecars, user_bridges
+from pypod.engine.networks import bridge_alias, bridges, detaching, reloading, sidecars, user_bridges
 from pypod.engine.networks.bridge_removal import Turn, remove_bridge
+from pypod.engine.networks.names import service
 from pypod.engine.networks.running import running
 from pypod.model.network import BRIDGE
 from pypod.network import firewall, forwarding
@@ -37,7 +38,7 @@ def amiss(context: Context) -> list[str]:
             for one in connected
             for attachment in reloading.severed(one)
         ]
-        return [*found, *(f"no name server on network {one.name}" for one in name_service.unserved(context))]
+        return [*found, *(f"no name server on network {one.name}" for one in service.unserved(context))]
 
 
 def repair(context: Context) -> list[str]:
@@ -86,13 +87,13 @@ def _remove_orphans(context: Context) -> list[str]:
 def _reconnect(context: Context) -> list[str]:
     connected = running(context)
     lost = [(one, attachment) for one in connected for attachment in reloading.severed(one)]
-    unserved = name_service.unserved(context)
+    unserved = service.unserved(context)
     has_rules, settings = _has_rules(connected), _other_settings(connected)
     for path, value in settings:
         forwarding.write(path, value)
     if lost or not has_rules:
         reloading.reload(context, [one.record.id for one, _ in lost])
-    name_service.renew(context)
+    service.renew(context)
     done = [] if has_rules else ["loaded the firewall rules"]
     done += [forwarding.words(*one) for one in settings]
     done += [f"connected {one.record.name} to network {attachment.network.name} again" for one, attachment in lost]

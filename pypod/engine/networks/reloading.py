@@ -8,8 +8,9 @@ from pypod.engine.core import effects
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.enter import enter
 from pypod.engine.core.locks import Lock
-from pypod.engine.networks import bridges, claims, name_service, ports, sidecars, user_bridges
+from pypod.engine.networks import bridges, claims, ports, sidecars, user_bridges
 from pypod.engine.networks.connections import lock_of
+from pypod.engine.networks.names import service
 from pypod.engine.networks.plugging import plug, set_up_inside
 from pypod.engine.networks.rules import load_rules
 from pypod.engine.networks.running import connected, running
@@ -50,7 +51,7 @@ def reload(context: Context, container_ids: Iterable[str] | None = None) -> list
             for one in found:
                 _reconnect(context, one.record, needed)
         load_rules(context)
-        name_service.renew(context)
+        service.renew(context)
     return [one.record.id for one in found]
 
 

@@ -70,9 +70,9 @@ def preparations(context: Context, specs: Iterable[NetworkSpec], prepare: Prepar
 
 
 def _answers_names(context: Context, network: NetworkSpec) -> bool:
-    from pypod.engine.networks import name_service
+    from pypod.engine.networks.names import service
 
-    return not network.dns or not name_service.preparations(context, network)
+    return not network.dns or not service.preparations(context, network)
 
 
 def _prepare(context: Context, specs: list[NetworkSpec], prepare: Prepare) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine.networks import name_service
+from pypod.engine.networks.names import service
 from tests import dns
 from tests.facts import wait_until
 from tests.integration.networks.test_names import BLUE, addresses, blue, no_server_left, pod_on, server_up
@@ -31,7 +31,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def fds(engine) -> int:
-    return len(os.listdir(f"/proc/{name_service.info(engine).pid}/fd"))
+    return len(os.listdir(f"/proc/{service.info(engine).pid}/fd"))
 
 
 def assert_answers(engine, pod, times: int = 20) -> None:
@@ -93,7 +93,7 @@ def test_malformed_questions(engine, pod, full: bool) -> None:
             client.send(data)
         wait_until(is_heard)  # queries that arrive while the socket buffer is full of malformed ones are lost
         assert_answers(engine, pod)
-    assert name_service.info(engine).pid == server.pid
+    assert service.info(engine).pid == server.pid
     assert resident_bytes(server.pid) < before + (8 << 20)
 
 

@@ -16,7 +16,8 @@ import pytest
 from pypod import errors
 from pypod.engine.containers import connecting
 from pypod.engine.containers.collect import repair
-from pypod.engine.networks import name_service, reloading
+from pypod.engine.networks import reloading
+from pypod.engine.networks.names import service
 from pypod.model.ids import new_id
 from pypod.model.network import Connection, NetworkSpec, Subnet
 from pypod.store import networks, records
@@ -296,7 +297,7 @@ def test_subnets_of_one_family_share_a_default_route(engine):
         assert [route["gateway"] for route in inside(pod, "route", "show", "default")] == ["10.99.0.1"]
         with pod.enter("net"):
             assert "10.99.39.2" in dns.ask_over_tcp("10.99.0.1", pod.name)[0].data
-    kill_and_wait(name_service.info(engine).pid)
+    kill_and_wait(service.info(engine).pid)
 
 
 def test_a_network_that_gives_no_addresses(engine):

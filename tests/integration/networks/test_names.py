@@ -20,7 +20,7 @@ import pytest
 from pypod import Engine, errors
 from pypod.engine.containers import connecting
 from pypod.engine.containers.collect import repair
-from pypod.engine.networks import name_service
+from pypod.engine.networks.names import service
 from pypod.model.ids import new_id, short
 from pypod.model.network import Connection, NetworkSpec, Subnet
 from pypod.network.dns import forward, message
@@ -44,7 +44,7 @@ def no_server_left(engine):
 
 
 def end_server(engine) -> None:
-    server = name_service.info(engine)
+    server = service.info(engine)
     if server:
         kill_and_wait(server.pid)
 
@@ -107,7 +107,7 @@ def servers_of(engine) -> set[int]:
 
 def server_up(engine):
     """Return the server once it is up and handles signals."""
-    server = name_service.info(engine)
+    server = service.info(engine)
     wait_until(lambda: Path(f"/proc/{server.pid}/comm").read_text() == "pypod-names\n")
     return server
 
@@ -231,7 +231,7 @@ def test_strangers_are_refused(engine, blue):
 def test_a_network_without_names(engine):
     plain = add(engine, "plain", "10.96.0.1", dns=False)
     pod_on(engine, plain, name="web")
-    assert name_service.info(engine) is None
+    assert service.info(engine) is None
     with pytest.raises(ConnectionRefusedError):
         dns.ask("10.96.0.1", "web")
 
@@ -242,7 +242,7 @@ def test_nobody_stays_whom_no_network_needs(engine, blue, red):
     assert set(server.networks) == {blue.id, red.id}
     assert os.getsid(server.pid) == server.pid
     pods[0].remove(force=True, timeout=0)
-    wait_until(lambda: name_service.info(engine).networks == (red.id,))
+    wait_until(lambda: service.info(engine).networks == (red.id,))
     with pytest.raises(OSError, match=r"refused|unreachable|timed out"):  # the bridge is removed, too
         dns.ask(BLUE, "x")
     pods[1].remove(force=True, timeout=0)
@@ -258,9 +258,9 @@ def test_a_server_that_was_killed_leaves_no_files_of_networks_that_are_gone(engi
         pod.remove(force=True, timeout=0)
     with engine.database.transaction() as connection, connection:  # by a client killed after that
         connection.execute("DELETE FROM networks WHERE id = ?", (red.id,))
-    assert f"{engine.layout.names}/{red.id}" in name_service.left_behind(engine)
+    assert f"{engine.layout.names}/{red.id}" in service.left_behind(engine)
     engine.networks.get("blue").remove()
-    assert name_service.left_behind(engine) == []
+    assert service.left_behind(engine) == []
     assert sorted(os.listdir(engine.layout.names)) == ["errors.log", "status"]
 
 
@@ -286,22 +286,22 @@ def test_it_stays_while_one_runs_of_those_who_were_there(engine, blue):
     first.remove(force=True, timeout=0)
     os.kill(server.pid, signal.SIGHUP)
     assert dns.ask(BLUE, "second").data == [addresses(engine, second)[0]]
-    assert name_service.info(engine) == server
+    assert service.info(engine) == server
 
 
 def test_a_server_that_was_killed_comes_back(engine, blue, red):
     pod = pod_on(engine, blue, red, name="web")
-    before = name_service.info(engine)
-    assert name_service.unserved(engine) == []
+    before = service.info(engine)
+    assert service.unserved(engine) == []
     kill_and_wait(before.pid)
-    assert name_service.info(engine) is None
-    assert {one.name for one in name_service.unserved(engine)} == {"blue", "red"}
-    assert {one.name for one in name_service.renew(engine)} == {"blue", "red"}
+    assert service.info(engine) is None
+    assert {one.name for one in service.unserved(engine)} == {"blue", "red"}
+    assert {one.name for one in service.renew(engine)} == {"blue", "red"}
     assert dns.ask(RED, "web").data == addresses(engine, pod)[2:]
-    kill_and_wait(name_service.info(engine).pid)
+    kill_and_wait(service.info(engine).pid)
     pod_on(engine, blue, name="next")
     assert dns.ask(BLUE, "web").data == [addresses(engine, pod)[0]]
-    assert [one.name for one in name_service.unserved(engine)] == ["red"]
+    assert [one.name for one in service.unserved(engine)] == ["red"]
 
 
 def test_many_starters_make_one_server(engine, blue, red):
@@ -310,7 +310,7 @@ def test_many_starters_make_one_server(engine, blue, red):
     def begin(number: int) -> None:
         with Engine(engine.layout.root) as own:
             barrier.wait()
-            name_service.serve(own, (blue, red)[number % 2])
+            service.serve(own, (blue, red)[number % 2])
 
     for _ in range(3):
         pod_on(engine, blue, red)
@@ -318,7 +318,7 @@ def test_many_starters_make_one_server(engine, blue, red):
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(begin, range(16)))
         assert dns.ask(BLUE, "nobody").code == dns.ask(RED, "nobody").code == dns.NO_SUCH_NAME
-        assert servers_of(engine) == {name_service.info(engine).pid}
+        assert servers_of(engine) == {service.info(engine).pid}
 
 
 def test_questions_that_come_before_the_server_wait(engine, blue):
@@ -326,7 +326,7 @@ def test_questions_that_come_before_the_server_wait(engine, blue):
     pod = pod_on(engine, blue, name="web")
     for _ in range(5):
         end_server(engine)
-        name_service.serve(engine, blue)
+        service.serve(engine, blue)
         assert dns.ask(BLUE, "web").data == [addresses(engine, pod)[0]]
 
 
@@ -352,7 +352,7 @@ def test_a_server_that_is_slow_to_let_go(engine, blue):
     pod_on(engine, blue, name="one").remove(force=True, timeout=0)
     networks.remove(engine.database, blue.id)
     again = add(engine, "again", BLUE, interface="blue0")
-    pid = name_service.info(engine).pid
+    pid = service.info(engine).pid
     os.kill(pid, signal.SIGSTOP)
     goes_on = threading.Timer(3, os.kill, (pid, signal.SIGCONT))
     goes_on.start()
@@ -532,4 +532,4 @@ def test_the_steps_are_told(engine, blue):
     pod = engine.pods.create(network="none")
     connect(engine, pod.record().infra_id, Connection(network=blue.id))
     assert "answer the names of network blue at 10.98.0.1, fd98::1" in str(pod.explain())
-    assert name_service.info(engine) is None
+    assert service.info(engine) is None

@@ -188,7 +188,7 @@ def supervisors() -> set[int]:
 def end_name_servers() -> None:
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and b"pypod.engine.networks.name_server" in (entry / "cmdline").read_bytes():
+            if entry.name.isdigit() and b"pypod.engine.networks.names.server" in (entry / "cmdline").read_bytes():
                 kill_and_wait(int(entry.name))
         except OSError:
             continue

@@ -165,6 +165,6 @@ def _plan(context: Context) -> Plan:
             Op("resource_limit", resource.RLIMIT_NOFILE, files, hard if hard >= 0 else FILES_LIMIT),
             Op("umask", "077"),
             Op("environment"),
-            Op("execute", *programs.python("pypod.engine.networks.name_server", context.layout.root)),
+            Op("execute", *programs.python("pypod.engine.networks.names.server", context.layout.root)),
         ]
     )

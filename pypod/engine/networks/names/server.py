@@ -13,8 +13,8 @@ import time
 
 from pypod.engine.core.layout import Layout
 from pypod.engine.core.locks import AT_ONCE, Lock
-from pypod.engine.networks.name_handover import SERVER_NAME, SOCKET
-from pypod.engine.networks.name_table import Table
+from pypod.engine.networks.names.handover import SERVER_NAME, SOCKET
+from pypod.engine.networks.names.table import Table
 from pypod.kernel import pidfd
 from pypod.kernel.abi import SIGNALS
 from pypod.model.ids import is_id

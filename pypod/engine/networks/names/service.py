@@ -1,6 +1,6 @@
 """Make sure that a name server answers on the networks with name resolution. One serves all networks of a storage.
 
-Its sockets are created before anything runs that could query it, and handed to the server (``name_handover``): early
+Its sockets are created before anything runs that could query it, and handed to the server (``handover``): early
 queries wait in them. Along goes the descriptor of a file that stays locked as long as the server has it. So the lock
 tells whether a network is served, and a server leaves no stale claim to that behind.
 """
@@ -13,7 +13,7 @@ import time
 from pypod.engine.core import effects, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import AT_ONCE, Lock, is_held
-from pypod.engine.networks.name_handover import ERRORS, SOCKET, Taken, hand_over, hurry, require_release
+from pypod.engine.networks.names.handover import ERRORS, SOCKET, Taken, hand_over, hurry, require_release
 from pypod.engine.storage.trash import discard
 from pypod.errors import InUse
 from pypod.model.ids import is_id
