@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from pypod.api.engine import Engine
 
-    T = TypeVar("T", str, bool)
+    T = TypeVar("T", str, bool, int)
 
-__all__ = ["details", "pull_policy", "secret_driver", "setting"]
+__all__ = ["details", "pull_policy", "secret_driver", "setting", "take_environment", "texts"]
 
 
 def details() -> Sequence[str]:
@@ -35,6 +35,21 @@ def setting(table: str, key: str, kind: type[T]) -> T | None:
     """Return what the files say about a setting of the command line itself, None for nothing."""
     found = current.read().get(table, key)
     return found if isinstance(found, kind) and found != "" else None
+
+
+def texts(table: str, key: str) -> Sequence[str]:
+    """Return what the files say about a setting that is a list of words, none for nothing."""
+    return current.read().get(table, key) or ()
+
+
+def take_environment() -> None:
+    """Set the variables that the files have for the engine, unless they are set: for this process and its children."""
+    import os
+
+    for word in current.variables():
+        name, equals, value = word.partition("=")
+        if name and equals:  # podman only warns of others
+            os.environ.setdefault(name, value)
 
 
 def pull_policy(engine: Engine) -> str:

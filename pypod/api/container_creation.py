@@ -85,8 +85,9 @@ class Creation:
                 capabilities=configured.capabilities(settings),
             )
             spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(
-                ports=ports, secrets=secrets, host_address=configured.host_address(settings)
+                ports=ports, secrets=secrets
             )
+            spec = configured.completed(settings, spec)
             self._require_possible(settings, spec)
 
             def add(spec: ContainerSpec) -> types.Container:
@@ -347,7 +348,7 @@ class Creation:
         network = specs.asked_of(options, pod_spec)
         spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
         ports = of_options(self._engine, options, network)
-        spec = spec.replace(ports=ports, secrets=self._secrets(options), host_address=configured.host_address(settings))
+        spec = configured.completed(settings, spec.replace(ports=ports, secrets=self._secrets(options)))
         if spec.user_namespace.mode == "auto":
             from pypod.engine.session import auto_ids
 

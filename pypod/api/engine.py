@@ -27,6 +27,11 @@ class Engine(Context):
     >>> pod = engine.pods.create(name="mipod")              # doctest: +SKIP
     """
 
+    def _chosen_events_backend(self) -> str:
+        from pypod.engine.configuration import current
+
+        return current.events_backend(self)
+
     @property
     def pods(self) -> types.Pods:
         """The pods: create, get, list, exists, prune."""
@@ -125,15 +130,26 @@ class Engine(Context):
 
         return disk_usage(self, with_volumes=volumes)
 
-    def unshare(self, command: Sequence[str]) -> types.Invocation:
+    def unshare(self, command: Sequence[str], *, rootless_netns: bool = False) -> types.Invocation:
         """Return the invocation of a command as root of the user namespace that the caller's containers run in.
 
         Files that belong to users of containers are accessible there: the ids of /etc/subuid and /etc/subgid are mapped
-        from 1 on. The caller's session is created if there is none. Raises WrongState for root, who has no session.
+        from 1 on. The caller's session is created if there is none. With ``rootless_netns`` the command runs in the
+        network namespace of the user's bridges, where containers can be reached; ``end_idle_networks`` ends it.
+        Raises WrongState for root, who has no session.
         """
-        from pypod.engine.session.session import unshared
+        if rootless_netns:
+            from pypod.engine.networks.user_bridges import unshared
+        else:
+            from pypod.engine.session.session import unshared
 
         return unshared(self, command)
+
+    def end_idle_networks(self) -> None:
+        """End the network namespace of a user's bridges unless a container is attached to one; root has none."""
+        from pypod.engine.networks.user_bridges import end_unless_needed
+
+        end_unless_needed(self)
 
     def end_session(self) -> bool:
         """End the caller's session, so that the next start creates one with the ids that apply then.

@@ -11,6 +11,7 @@ import sys
 
 from pypod.cli.flags.parser import Flag
 from pypod.errors import InvalidSpec, Unsupported
+from pypod.model.reports.event import LOGGERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,6 @@ FLAGS: tuple[Flag, ...] = (
 _LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
 QUIET_LEVELS = ("error", "fatal", "panic")
 _CGROUP_MANAGERS = ("cgroupfs", "systemd")
-_BACKENDS = ("file", "none", "journald")
 _RUNTIME = "pypod"
 _DRIVERS = ("overlay", "overlay2", "vfs")
 _STORAGE_OPTIONS = (
@@ -94,8 +94,8 @@ def settle(parsed: Parsed) -> None:
     _storage(given)
     if "module" in given:
         os.environ["PYPOD_MODULES"] = "\n".join(given["module"])
-    if given.get("events-backend") == "none":
-        os.environ["PYPOD_EVENTS_BACKEND"] = "none"
+    if given.get("events-backend"):
+        os.environ["PYPOD_EVENTS_BACKEND"] = str(given["events-backend"])
     path = given.get("registries-conf")
     if path:
         if not os.path.exists(path):
@@ -112,11 +112,11 @@ def _refuse(given: dict[str, object]) -> None:
     for name in ("namespace", "imagestore", "transient-store"):
         if given.get(name):
             raise Unsupported(f"--{name}", f"--{name} is not available", hint="use another --root")
-    manager, backend = given.get("cgroup-manager", _CGROUP_MANAGERS[0]), given.get("events-backend", _BACKENDS[0])
+    manager, backend = given.get("cgroup-manager", _CGROUP_MANAGERS[0]), given.get("events-backend", LOGGERS[0])
     if manager not in _CGROUP_MANAGERS:
         words = "cgroup manager must be one of cgroupfs and systemd: invalid argument"
         raise InvalidSpec("--cgroup-manager", f"configuring runtime: {words}")
-    if backend not in _BACKENDS:
+    if backend not in LOGGERS:
         words = f'configuring runtime: "{backend}" is not a valid events backend: invalid argument'
         raise InvalidSpec("--events-backend", words)
     if backend == "journald":

@@ -22,6 +22,12 @@ INTERRUPTED = 130
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _FEW_FLAGS = (("root", "", "string"), ("version", "v", "bool"))
 _HELP = ("-h", "--help")
+# Commands that create something or reach a registry: for these, [engine] env of containers.conf counts.
+CONFIGURED = frozenset(
+    """clone commit create exec image_sign import info init load login logout manifest_add manifest_create
+    manifest_inspect manifest_push network_create pod_clone pod_create pod_restart pod_start pull push restart run
+    runlabel search secret_create start volume_create""".split()
+)
 _COMPLETING = ("__complete", "__completeNoDesc")
 
 
@@ -137,6 +143,10 @@ def _dispatch(words: list[str]) -> int:
         print(usage(command), end="")
         return 0
     root = parsed["root"] or None
+    if row[1] in CONFIGURED:
+        from pypod.api.configuration import take_environment
+
+        take_environment()
     is_quiet = len(parsed.command.flags) > len(_FEW_FLAGS) and _settle(parsed, root)
     return function(options, root) if os.geteuid() == 0 or is_quiet else _run_as_user(function, options, root)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.offered_names import starting
+from pypod.model.reports.log import DRIVERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _FLAG_VALUES: dict[str, tuple[str, ...]] = {
     "ipc": (*_NAMESPACES, "shareable"),
     "events-backend": ("file", "none"),
     "log-level": ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"),
-    "log-driver": ("k8s-file", "none"),
+    "log-driver": DRIVERS,
     "network": _MODES,
     "os": ("linux",),
     "pid": _NAMESPACES,

@@ -63,6 +63,7 @@ class ContainerSpec(Value):
     no_hostname: bool = False
     hosts_file: str = ""
     host_address: str = ""
+    log_tag: str = ""
     capabilities: tuple[str, ...] = ()
     added_capabilities: tuple[str, ...] = ()
     privileged: bool = False

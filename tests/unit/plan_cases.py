@@ -154,7 +154,7 @@ def _exec(spec: ExecSpec, user_namespace: Mode | None = None, **options: Any) ->
     )
     engine: Any = SimpleNamespace(
         cgroups_of=lambda _: cgroups,
-        layout=SimpleNamespace(events="/storage/events"),
+        event_file="/storage/events",
         rootless=False,
         default_filter=lambda _: (_FILTER, 0),
     )

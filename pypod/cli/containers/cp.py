@@ -49,6 +49,7 @@ CP = Command(
 
 def run_cp(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod cp``."""
+    from pypod.api.configuration import setting
     from pypod.api.engine import Engine
 
     source, target = options.positionals
@@ -56,6 +57,8 @@ def run_cp(options: Parsed, root: str | None) -> int:
     if not source_path or not target_path:
         raise InvalidSpec("PATH", f'invalid arguments "{source}", "{target}": you must specify paths')
     how = {name: options[name] for name in ("archive", "overwrite", "pause")}
+    if not options.changed("archive") and setting("engine", "chown_copied_files", bool) is False:
+        how["archive"] = False
     with Engine(root) as engine:
         if source_name and target_name:
             _container(engine, source_name).copy_between(

@@ -92,16 +92,20 @@ def _retries(options: Parsed) -> dict[str, Any]:
     """Return the fields for --retry and --retry-delay. Raises InvalidSpec."""
     if not set(RETRY_FLAGS) <= set(options.command.flags):
         return {}
-    found: dict[str, Any] = {"retries": options["retry"]} if options.changed("retry") else {}
-    if options["retry-delay"]:
+    from pypod.api.configuration import setting
+
+    count = options["retry"] if options.changed("retry") else setting("engine", "retry", int)
+    found: dict[str, Any] = {} if count is None else {"retries": count}
+    delay = options["retry-delay"] or setting("engine", "retry_delay", str)
+    if delay:
         from pypod.cli.flags.times import parse_duration_ns
 
         try:
-            found["retry_delay_s"] = parse_duration_ns(options["retry-delay"]) / 1e9
+            found["retry_delay_s"] = parse_duration_ns(delay) / 1e9
         except ValueError as error:
             raise InvalidSpec("--retry-delay", str(error)) from error
         if found["retry_delay_s"] < 0:
-            raise InvalidSpec("--retry-delay", f"the delay {options['retry-delay']} is negative")
+            raise InvalidSpec("--retry-delay", f"the delay {delay} is negative")
     return found
 
 

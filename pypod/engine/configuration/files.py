@@ -43,6 +43,10 @@ class Settings:
         where = self.origins.get((table, key), _NAME)
         return InvalidSpec(_NAME, f'{where}: "{table}.{key}": {problem}')
 
+    def refused(self, table: str, key: str, message: str) -> InvalidSpec:
+        """Return the error for a value that podman refuses, too, in its words."""
+        return InvalidSpec(_NAME, message, hint=f"it is {table}.{key} of {self.origins.get((table, key), _NAME)}")
+
     def add(self, path: str, found: Mapping[str, Any]) -> None:
         """Merge a parsed file. Raises ValueError, without the file's name, for a value of a wrong type."""
         from pypod.engine.configuration.keys import FOREIGN, KEYS
@@ -177,7 +181,25 @@ def read(paths: list[tuple[str, str]]) -> Settings:
             )
             message = f'reading {kind} config "{path}": decode configuration {path}: {reason}'
             raise InvalidSpec(_NAME, message) from error
+    if settings.values:
+        from pypod.engine.configuration.values import check
+
+        check(settings)
     return settings
+
+
+def mention(paths: list[tuple[str, str]], key: str) -> bool:
+    """Return whether any of the files may have a key, at a fraction of the cost of reading them."""
+    name = key.encode()
+    for _, path in paths:
+        try:
+            with open(path, "rb") as file:
+                text = file.read(_BYTES_LIMIT)
+        except OSError:  # reading it says why
+            return True
+        if name in text and any(name in line.partition(b"#")[0] for line in text.splitlines()):
+            return True
+    return False
 
 
 def _line(path: str, problem: str) -> str:

@@ -119,13 +119,14 @@ def repair(context: Context) -> list[str]:
 
 
 def main() -> None:
-    """Remove one container; executed by its monitor as the last thing it does. argv: ROOT ID."""
+    """Remove one container; executed by its monitor as the last thing it does. argv: ROOT ID [EVENTS-BACKEND]."""
     import sys
 
     from pypod.engine.core.context import Context
 
-    root, identifier = sys.argv[1:3]
+    root, identifier, *backend = sys.argv[1:]
     if not os.path.exists(Layout(root).database):  # deleted meanwhile: an engine would create it again
         return
     with Context(root) as context:
+        context.use_events_backend("".join(backend))
         _quietly(_remove_container, context, identifier)

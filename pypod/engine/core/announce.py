@@ -35,34 +35,34 @@ def container(
     exit_code: int | None = None,
 ) -> None:
     """Record an event of a container with the current time; an infra carries the labels of ``pod``."""
-    event_log.append(context.layout.events, event_log.line(action, _about(record, pod), exit_code=exit_code))
+    event_log.append(context.event_file, event_log.line(action, _about(record, pod), exit_code=exit_code))
 
 
 def pod(context: Context, action: str, record: PodRecord, containers: Iterable[ContainerRecord] = ()) -> None:
     """Record an event of each of ``containers`` and then of their pod."""
     lines = [event_log.line(action, _about(one, record)) for one in containers]
     lines.append(event_log.line(action, event_log.rest(POD, record.id, record.name)))
-    event_log.append(context.layout.events, "".join(lines))
+    event_log.append(context.event_file, "".join(lines))
 
 
 def image(context: Context, action: str, identifier: str, *names: str) -> None:
     """Record an event of an image, once under each name."""
     lines = [event_log.line(action, event_log.rest(IMAGE, identifier, name)) for name in names]
-    event_log.append(context.layout.events, "".join(lines))
+    event_log.append(context.event_file, "".join(lines))
 
 
 def image_removed(context: Context, identifier: str, names: Iterable[str], called: str = "") -> None:
     """Record that an image loses its names, and then that it is removed."""
     lines = [event_log.line(UNTAG, event_log.rest(IMAGE, identifier, name)) for name in names]
     lines.append(event_log.line(REMOVE, event_log.rest(IMAGE, identifier, called)))
-    event_log.append(context.layout.events, "".join(lines))
+    event_log.append(context.event_file, "".join(lines))
 
 
 def volume(context: Context, action: str, *names: str) -> None:
     """Record an event of each of some volumes."""
     lines = [event_log.line(action, event_log.rest(VOLUME, "", name)) for name in names]
     if lines:
-        event_log.append(context.layout.events, "".join(lines))
+        event_log.append(context.event_file, "".join(lines))
 
 
 def event_op(
@@ -71,7 +71,7 @@ def event_op(
     """Return the operation by which a supervisor records the start and the end of its process; empty for no events."""
     from pypod.runtime.ops import Op
 
-    return Op("event", context.layout.events, start, end, _about(record, pod))
+    return Op("event", context.event_file, start, end, _about(record, pod))
 
 
 def _about(record: ContainerRecord, pod: PodRecord | None) -> str:

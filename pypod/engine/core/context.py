@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pypod.runtime.sealed_programs import Programs
 
 _REMEMBERED = 256
+EVENTS_VARIABLE = "PYPOD_EVENTS_BACKEND"  # file or none: what --events-backend says
+NO_EVENTS = "none"
 
 
 def _unheard(_: str) -> None:
@@ -53,6 +55,7 @@ class Context:
         self.known_session: Session | None = None  # found last (engine/session/session.py)
         self.storage_driver: drivers.Driver | None = None  # once known
         self.known_settings: tuple[Stamp, Settings] | None = None  # read last (engine/configuration/current.py)
+        self._events_backend: str | None = None
         self._cgroups: Driver | None = None
         self._firewall: Channels | None = None
         self._specs: dict[str, ContainerSpec] = {}
@@ -113,6 +116,25 @@ class Context:
 
         pid = os.getpid()
         return Owner(pid=pid, start_time=self.proc.start_time(pid) or 0, boot_id=self.boot_id)
+
+    @property
+    def events_backend(self) -> str:
+        """Where events go, in podman's words, decided at first use; empty for the file."""
+        if self._events_backend is None:
+            self._events_backend = self._chosen_events_backend()
+        return self._events_backend
+
+    def _chosen_events_backend(self) -> str:
+        return os.environ.get(EVENTS_VARIABLE, "")
+
+    def use_events_backend(self, name: str) -> None:
+        """Replace the decision where events go."""
+        self._events_backend = name
+
+    @property
+    def event_file(self) -> str:
+        """The file that events are appended to; none is kept with the backend ``none``."""
+        return os.devnull if self.events_backend == NO_EVENTS else self.layout.events
 
     @property
     def rootless(self) -> bool:

@@ -30,9 +30,8 @@ class Layout:
 
     @property
     def events(self) -> str:
-        """The event file; the rotated one lies beside it. With --events-backend none, events are not kept."""
-        off = os.environ.get("PYPOD_EVENTS_BACKEND") == "none"
-        return os.devnull if off else f"{self.root}/events.log"
+        """The event file; the rotated one lies beside it."""
+        return f"{self.root}/events.log"
 
     @property
     def trash(self) -> str:

@@ -263,7 +263,7 @@ def _host_config(
         "Cgroups": "default" if spec.cgroups == "enabled" else spec.cgroups,
         "CgroupConf": dict(spec.cgroup_conf) or None,
         "Devices": devices_of(spec.devices),
-        "LogConfig": {**form.HOST_CONFIG["LogConfig"], "Path": log},
+        "LogConfig": {**form.HOST_CONFIG["LogConfig"], "Path": log, "Tag": spec.log_tag},
         "NetworkMode": (spec.net_program or "none") if spec.net == PRIVATE else _mode(spec.net, infra_id),
         "PortBindings": bindings(spec.ports),
         "AutoRemove": spec.remove,

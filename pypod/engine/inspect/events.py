@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from pypod.engine.core.boundary import Boundary
+from pypod.engine.core.context import NO_EVENTS
 from pypod.errors import InvalidSpec
 from pypod.model.reports.event import CONTAINER, IMAGE, POD, VOLUME, Event
 
@@ -46,11 +49,13 @@ def events(
     test = compile_filters(filters or {})
     from pypod.store import event_reader
 
+    if context.event_file == os.devnull:
+        raise InvalidSpec("--events-backend", f'cannot read events with the "{NO_EVENTS}" backend')
     with Boundary("read events"):
         if follow:
-            found = event_reader.follow(context.layout.events, at_end=since is None and until is None, until_ns=until)
+            found = event_reader.follow(context.event_file, at_end=since is None and until is None, until_ns=until)
         else:
-            found = event_reader.read(context.layout.events)
+            found = event_reader.read(context.event_file)
     return _passing(found, lambda event: _is_between(event, since, until) and test(event))
 
 

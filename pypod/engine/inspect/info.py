@@ -9,6 +9,7 @@ import psutil
 
 from pypod.engine.configuration import current
 from pypod.engine.containers.listing import listed_containers, listed_pods
+from pypod.engine.core.context import NO_EVENTS
 from pypod.engine.inspect import info_programs
 from pypod.engine.session import session
 from pypod.engine.storage import drivers
@@ -89,7 +90,7 @@ def _host(context: Context, host: Host) -> dict[str, Any]:
             "distribution": host.os_release.get("ID", "unknown"),
             "version": host.os_release.get("VERSION_ID", ""),
         },
-        "eventLogger": "file",
+        "eventLogger": NO_EVENTS if context.event_file == os.devnull else "file",
         "hostname": host.hostname,
         "idMappings": _id_mappings(context),
         "kernel": host.kernel,

@@ -250,4 +250,5 @@ def _settings(start: Start, tracked: str) -> list[Op]:
 
 def cleanup_command(context: Context, identifier: str) -> tuple[str, ...]:
     """Return the command that removes a container that has ended unattended."""
-    return programs.python("pypod.engine.containers.collect", context.layout.root, identifier)
+    backend = (context.events_backend,) if context.events_backend else ()  # the monitor has not our environment
+    return programs.python("pypod.engine.containers.collect", context.layout.root, identifier, *backend)

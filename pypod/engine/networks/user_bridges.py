@@ -31,10 +31,11 @@ from pypod.store import networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Concatenate, ParamSpec, TypeVar
 
     from pypod.engine.core.context import Context
+    from pypod.engine.session.session import Invocation
     from pypod.model.network import NetworkSpec
 
     P = ParamSpec("P")
@@ -184,6 +185,16 @@ def _make(context: Context, directory: str) -> Process:
     with groups.launching(context) as launching:
         made = launching.run(plan(settings, ops))
     return Process(made.process_pid, made.start_time)
+
+
+def unshared(context: Context, command: Sequence[str]) -> Invocation:
+    """Return what runs a command as root of the session, in the namespace. Raises WrongState for root."""
+    from pypod.engine.session.inside import AT_BRIDGES
+
+    invocation = session.unshared(context, command)
+    process = ensure(context)
+    there = (AT_BRIDGES, f"{process.pid}:{process.start_time}")
+    return invocation.replace(environment=(*invocation.environment, there))
 
 
 def end_unless_needed(context: Context) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
 
-_AT_BRIDGES = "PYPOD_SESSION_NETWORK"
+AT_BRIDGES = "PYPOD_SESSION_NETWORK"
 _RESULT, _PIECE, _ERROR = "result", "piece", "error"
 _PIECE_BYTES, _LENGTH_BYTES = 1 << 20, 8
 
@@ -76,7 +76,7 @@ def call_at_bridges(
     **options: P.kwargs,
 ) -> T:
     """Do the same in the network namespace of the user's bridges; ``holder`` is PID:START_TIME (pause/inside.c)."""
-    return _result(context, task, arguments, options, {_AT_BRIDGES: holder})
+    return _result(context, task, arguments, options, {AT_BRIDGES: holder})
 
 
 def _result(
@@ -169,11 +169,14 @@ def _send(request: IO[bytes], pieces: Iterable[bytes]) -> None:
 
 def _spawn(context: Context, more: Mapping[str, str]) -> tuple[int, int, int]:
     """Start the helper process; return its pid, and the descriptors of its stdin and stdout."""
+    from pypod.engine.core.context import EVENTS_VARIABLE
     from pypod.engine.session import session
     from pypod.kernel import programs
     from pypod.kernel.children import move_up
 
     command = ["pypod-inside", *programs.python(__name__)]
+    if context.events_backend:  # decided by the caller
+        more = {**more, EVENTS_VARIABLE: context.events_backend}
     environment = {**os.environ, **session.environment(context), **more}
     fds: list[int] = []
     try:
@@ -203,7 +206,7 @@ def main() -> None:
     root, task, arguments, options = pickle.load(sys.stdin.buffer)  # noqa: S301
     try:
         with Context(root) as context:
-            context.at_bridges = os.environ.pop(_AT_BRIDGES, "") != ""
+            context.at_bridges = os.environ.pop(AT_BRIDGES, "") != ""
             found = task(context, *arguments, **options)
             if hasattr(found, "__next__"):
                 for piece in found:

@@ -11,6 +11,7 @@ import os
 from pypod.engine.networks.options import DEFAULT_VARIABLE
 from pypod.errors import InvalidSpec
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, merge
+from pypod.model.ids import HOSTNAME_LIMIT
 from pypod.model.namespace import PRIVATE, parse_mode
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from pypod.engine.configuration.files import Settings
     from pypod.engine.core.context import Context
+    from pypod.model.container import ContainerSpec
     from pypod.model.options.container import ContainerOptions
     from pypod.model.options.network import NetworkOptions, UserNamespaceOptions
     from pypod.model.options.pod import PodOptions
@@ -38,7 +40,6 @@ _OF_CONTAINER = {
     (_CONTAINERS, "env_host"): "host_environment",
     (_CONTAINERS, "init"): "init",
     (_CONTAINERS, "init_path"): "init_path",
-    (_CONTAINERS, "log_driver"): "log_driver",
     (_CONTAINERS, "oom_score_adj"): "oom_score_adj",
     (_CONTAINERS, "pids_limit"): "pids_limit",
     (_CONTAINERS, "privileged"): "privileged",
@@ -128,6 +129,15 @@ def variables(settings: Settings) -> tuple[tuple[str, str], ...]:
     return tuple(_pairs(settings, "env").items())
 
 
+def completed(settings: Settings, spec: ContainerSpec) -> ContainerSpec:
+    """Return a specification with what has no option. Raises InvalidSpec."""
+    hostname = spec.hostname
+    if settings.get(_CONTAINERS, "container_name_as_hostname") and spec.uts == PRIVATE and not hostname:
+        hostname = "".join([one for one in spec.name if one.isalnum() or one == "-"]).strip("-")[:HOSTNAME_LIMIT]
+    tag = settings.get(_CONTAINERS, "log_tag") or ""
+    return spec.replace(hostname=hostname, host_address=host_address(settings), log_tag=tag)
+
+
 def host_address(settings: Settings) -> str:
     """Return the address of host.containers.internal; empty to choose one, ``none`` for no such name."""
     address: str = settings.get(_CONTAINERS, "host_containers_internal_ip") or ""
@@ -182,6 +192,8 @@ def _added(settings: Settings, options: ContainerOptions) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if annotations := _pairs(settings, "annotations"):
         found["annotations"] = {**annotations, **options.annotations}
+    if files := _pairs(settings, "cgroup_conf"):
+        found["cgroup_conf"] = {**files, **options.cgroup_conf}
     if words := settings.get(_CONTAINERS, "mounts"):
         found["mounts"] = (*_mounts(settings, words), *options.mounts)
     if (words := settings.get(_CONTAINERS, "devices")) and hasattr(options, "devices"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pypod.model.value import Value
 
 CONTAINER, POD, IMAGE, VOLUME = "container", "pod", "image", "volume"
+# Where podman writes events (containers.conf(5), events_logger). Here it is a file in any case but the last.
+LOGGERS = ("file", "journald", "none")
 
 
 class Event(Value):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Where podman writes the output of containers (podman-run(1), --log-driver).
+DRIVERS = ("k8s-file", "json-file", "journald", "none", "passthrough")
+
 
 class Piece:
     """A piece of output: ``stream`` is stdout or stderr, ``time`` RFC 3339 text, ``data`` the bytes."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import Program
+from tests.facts import wait_until
 from tests.images.made import Made, layer
 from tests.integration.images.test_images import bring
 
@@ -308,3 +309,62 @@ class TestFlagsBeforeTheVerb:
     def test_no_events(self, pypod, engine, busybox) -> None:
         pypod.ok("--events-backend=none", "run", "--rm", "--rootfs", f"{busybox}:O", "true")
         assert not Path(engine.layout.root, "events.log").exists()
+        done = pypod("--events-backend=none", "events", "--stream=false")
+        assert (done.returncode, done.stderr) == (125, 'Error: cannot read events with the "none" backend\n')
+
+
+@pytest.mark.root
+class TestEvents:
+    def test_none_are_kept(self, pypod, engine, configured, busybox) -> None:
+        configured('[engine]\nevents_logger = "none"\n')
+        root = ("--network=none", "--rootfs", f"{busybox}:O", "true")
+        pypod.ok("run", *root)
+        pypod.ok("create", "--rm", "--name=d", *root)
+        pypod.ok("rm", pypod.ok("ps", "-aq", "--filter=status=exited").strip())
+        pypod.ok("start", "d")  # its monitor removes it
+        wait_until(lambda: pypod.ok("ps", "-aq") == "")
+        assert not Path(engine.layout.events).exists()
+        assert pypod.ok("info", "--format", "{{.Host.EventLogger}}") == "none\n"
+        assert pypod("events", "--stream=false").returncode == 125
+        pypod.ok("--events-backend=file", "run", "--rm", *root)
+        assert Path(engine.layout.events).read_text().count("\n") > 1
+
+    def test_a_logger_that_there_is_not(self, pypod, configured, busybox) -> None:
+        configured('[engine]\nevents_logger = "bogus"\n')
+        for words in (("create", "--rootfs", busybox, "true"), ("pod", "create"), ("info",), ("volume", "create")):
+            done = pypod(*words)
+            assert (done.returncode, done.stdout) == (125, "")
+            assert done.stderr.startswith("Error: unknown event logger type: BOGUS: it is engine.events_logger of /")
+
+
+@pytest.mark.root
+class TestEngine:
+    def test_variables(self, pypod, configured, busybox, monkeypatch) -> None:
+        configured('[engine]\nenv = ["A=conf", "B=conf", "HTTPS_PROXY=http://proxy.example"]\n')
+        monkeypatch.setenv("B", "set")
+        run = ("run", "--rm", "--network=none", "-e", "A", "-e", "B", "--rootfs", f"{busybox}:O", "sh", "-c")
+        assert pypod.ok(*run, "echo $A $B $HTTPS_PROXY") == "conf set http://proxy.example\n"
+
+    def test_what_has_no_flag(self, pypod, configured, busybox) -> None:
+        configured(
+            '[containers]\ncontainer_name_as_hostname = true\nlog_tag = "{{.Name}}"\nlog_driver = "journald"\n'
+            'cgroup_conf = ["x"]\n'
+        )
+        root = ("--network=none", "--rootfs", f"{busybox}:O", "hostname")
+        done = pypod("create", *root)
+        assert "\"containers.cgroup_conf\": 'x' must be in the form of KEY=VALUE" in done.stderr
+        configured('[containers]\ncontainer_name_as_hostname = true\nlog_tag = "{{.Name}}"\n')
+        pypod.ok("create", "--name=a_b.c", *root)
+        assert pypod.ok("inspect", "--format", "{{.HostConfig.LogConfig.Tag}}", "a_b.c") == "{{.Name}}\n"
+        assert pypod.ok("start", "--attach", "a_b.c") == "abc\n"
+        assert pypod.ok("run", "--rm", "--hostname=own", *root) == "own\n"
+
+    def test_owners_of_copies(self, pypod, configured, busybox, tmp_path) -> None:
+        pypod.ok(
+            "create", "--name=c", "--network=none", "--user=33", "--rootfs", f"{busybox}:O", "stat", "-c", "%u", "/f"
+        )
+        (tmp_path / "f").write_text("x")
+        for value, owner in (("false", "0"), ("true", "33")):
+            configured(f"[engine]\nchown_copied_files = {value}\n")
+            pypod.ok("cp", str(tmp_path / "f"), "c:/f")
+            assert pypod.ok("start", "--attach", "c") == f"{owner}\n"

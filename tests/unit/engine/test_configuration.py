@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pypod.engine.configuration.files import locate, read, stamp
+from pypod.engine.configuration.files import locate, mention, read, stamp
 from pypod.errors import InvalidSpec
 
 
@@ -161,3 +161,50 @@ class TestMerging:
         with pytest.raises(InvalidSpec, match=r"decode configuration .*: read .*: is a directory"):
             read([("system", str(root))])
         assert read([("system", str(root / "gone.conf"))]).files == []
+
+
+class TestValues:
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ('[engine]\nevents_logger = "bogus"', "unknown event logger type: BOGUS"),
+            (
+                '[containers]\nlog_driver = "bogus"',
+                "running container create option: invalid log driver: invalid argument",
+            ),
+            ('[engine]\nlock_type = "bogus"', "unknown lock type bogus: invalid argument"),
+            ('[engine]\npod_exit_policy = "x"', 'running pod create option: invalid pod exit policy: "x"'),
+            (
+                '[network]\nnetwork_backend = "x"',
+                'unsupported network backend "x", check network_backend in containers.conf',
+            ),
+            (
+                "[containers]\nlog_size_max = 100",
+                "validating containers config: log size max should be negative or >= 8192",
+            ),
+        ],
+    )
+    def test_those_that_do_not_exist_are_refused_in_podmans_words(self, root, text, words) -> None:
+        path = write(root / "conf", f"{text}\n")
+        with pytest.raises(InvalidSpec) as caught:
+            read([("system", path)])
+        assert caught.value.message == words
+        assert path in caught.value.hint
+
+    @pytest.mark.parametrize("name", ["file", "FILE", "journald", "none", ""])
+    def test_loggers(self, root, name) -> None:
+        read([("system", write(root / "conf", f'[engine]\nevents_logger = "{name}"\n'))])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("events_logger = 1", True),
+        ("engine = { events_logger = 1 }", True),
+        ("\t events_logger=1 # x", True),
+        ('#events_logger = "none"', False),
+        ("", False),
+    ],
+)
+def test_a_key_is_looked_for_without_reading_the_file(root, text, expected) -> None:
+    assert mention([("system", write(root / "conf", f"a = 1\n{text}\n"))], "events_logger") == expected

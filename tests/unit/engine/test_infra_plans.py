@@ -44,9 +44,8 @@ def engine_of(pod: PodSpec) -> Any:
         boot_id="boot",
         rootless=False,
         pod_spec=lambda _: pod,
-        layout=SimpleNamespace(
-            merged="/s/merged", events="/s/events", container=lambda one: f"/s/containers/{one[:1]}"
-        ),
+        event_file="/s/events",
+        layout=SimpleNamespace(merged="/s/merged", container=lambda one: f"/s/containers/{one[:1]}"),
         cgroups=SimpleNamespace(
             clones_into_cgroup=True,
             shown=("/sys/fs/cgroup", ""),
