@@ -242,6 +242,7 @@ class Image(StoredImage):
         access: types.Access | None = None,
         format: str = "",
         compression: str = "",
+        compression_level: int = 0,
         compress: bool = False,
         progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
@@ -252,6 +253,7 @@ class Image(StoredImage):
             access=access,
             format=format,
             compression=compression,
+            compression_level=compression_level,
             compress=compress,
             progress=progress,
         )

@@ -131,6 +131,23 @@ class ManifestList(StoredList):
         with Boundary(f"annotate {self.name}"), Lock(self._engine.layout.images, SHARED) as lock, lock:
             self._edit(say)
 
+    def annotate_index(
+        self,
+        *,
+        annotations: Mapping[str, str] | None = None,
+        subject: str = "",
+        access: types.Access | None = None,
+    ) -> None:
+        """Annotate the list itself, and name the image that it is about: ``subject`` is as ``ref`` of ``add``.
+
+        Raises NoSuchImage, RegistryError.
+        """
+        from pypod.engine.images.list_members import find
+
+        with Boundary(f"annotate {self.name}"), Lock(self._engine.layout.images, SHARED) as lock, lock:
+            about = find(self._engine, subject, access=access)[0].entry if subject else None
+            self._edit(dict, annotations=(annotations or {}).items(), subject=about)
+
     def push(
         self,
         destination: str = "",
@@ -139,13 +156,16 @@ class ManifestList(StoredList):
         access: types.Access | None = None,
         format: str = "",
         compression: str = "",
+        compression_level: int = 0,
+        add_compression: Sequence[str] = (),
         progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
         """Push its members and then the list to a registry or another transport's destination; return its digest there.
 
         Without ``all`` only the list is pushed: its members must exist there. Members keep their digests unless
         ``format`` (oci or v2s2) or ``compression`` (gzip or zstd) requires a conversion, or a local one has
-        uncompressed layers.
+        uncompressed layers. ``compression_level`` is as of ``Images.push``. For each of ``add_compression`` (gzip,
+        zstd) the list at the destination has another variant of each member, unless its layers have that already.
 
         Raises InvalidSpec, NoSuchImage, Unauthorized, RegistryError; then the destination has no new name.
         """
@@ -153,7 +173,15 @@ class ManifestList(StoredList):
         from pypod.engine.images.list_pushing import push
 
         digest = push(
-            self, destination, all=all, access=access, format=format, compression=compression, progress=progress
+            self,
+            destination,
+            all=all,
+            access=access,
+            format=format,
+            compression=compression,
+            level=compression_level,
+            added=tuple(add_compression),
+            progress=progress,
         )
         announce.image(self._engine, announce.PUSH, self.id, destination or self.name)
         return digest
@@ -176,6 +204,7 @@ class ManifestList(StoredList):
         sources: Mapping[str, str] | None = None,
         created_ns: int = 0,
         annotations: Iterable[tuple[str, str]] = (),
+        subject: Descriptor | None = None,
     ) -> None:
         """Rewrite the index, one editor at a time; the caller holds the lock against sweeping."""
         with self._engine.database.transaction() as connection, connection:
@@ -187,7 +216,8 @@ class ManifestList(StoredList):
             said = dict((*(index.annotations if index else ()), *annotations))
             known = {**manifest_lists.sources(connection, self.id), **(sources or {})}
             entries = change({entry.digest: entry for entry in before})
-            body = index_body(OCI, entries.values(), said.items())
+            about = subject.replace(platform=None, annotations=()) if subject else index.subject if index else None
+            body = index_body(OCI, entries.values(), said.items(), about)
             self._write(connection, body, entries, known, record.created_ns if record else created_ns)
             if record is None:
                 holder = images.holder_of(connection, self.name)

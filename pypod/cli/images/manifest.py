@@ -60,9 +60,16 @@ MANIFEST_ANNOTATE = Command(
     summary="Add or update information about an entry in a manifest list or image index",
     description="Adds or updates information about an image in a manifest list.",
     synopsis="[options] LIST IMAGE",
-    flags=_ENTRY_FLAGS,
-    examples=("pypod manifest annotate --annotation left=right mylist:v1.11 sha256:15352d97...",),
-    min_args=2,
+    flags=(
+        *_ENTRY_FLAGS,
+        Flag(name="index", kind="bool", help="Apply --annotation to the list itself, not to an image in it"),
+        Flag(name="subject", help="Have the list refer to an IMAGE that it is about; implies --index"),
+    ),
+    examples=(
+        "pypod manifest annotate --annotation left=right mylist:v1.11 sha256:15352d97...",
+        "pypod manifest annotate --index --annotation left=right mylist:v1.11",
+    ),
+    min_args=1,
     max_args=2,
 )
 MANIFEST_REMOVE = Command(
@@ -113,13 +120,29 @@ def run_manifest_annotate(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod manifest annotate``."""
     from pypod.api.engine import Engine
 
-    name, digest = options.positionals
+    name, digest = (*options.positionals, "")[:2]
     said = _said(options)
+    of_index = options["index"] or options["subject"]
+    if of_index:
+        _require_of_index(digest, said)
+    elif not digest:
+        raise InvalidSpec("IMAGE", "the image in the list must be named, unless --index or --subject is given")
     with Engine(root) as engine:
         found = engine.manifests.get(name)
-        found.annotate(digest, **said)
+        if of_index:
+            found.annotate_index(annotations=dict(said["annotations"]), subject=options["subject"])
+        else:
+            found.annotate(digest, **said)
         print(found.id)
     return 0
+
+
+def _require_of_index(digest: str, said: dict[str, Any]) -> None:
+    """Raise InvalidSpec for what only an image in a list has."""
+    more = [name for name, value in said.items() if value and name != "annotations"]
+    if digest or more:
+        message = "--index and --subject are about the list: neither an image in it nor its platform can be given"
+        raise InvalidSpec("--index", message, hint="annotate the image with a command of its own")
 
 
 def run_manifest_remove(options: Parsed, root: str | None) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pypod.cli.flags.parser import Command, Flag
 from pypod.cli.flags.registry import ACCESS_FLAGS
 from pypod.cli.images.manifest import INSECURE, reach
-from pypod.cli.images.push import SIGNING_FLAGS, refuse_signing, write_digest
+from pypod.cli.images.push import COMPRESSION_FLAGS, SIGNING_FLAGS, compression_level, refuse_signing, write_digest
 from pypod.cli.render.plain_text import joined, tell
 from pypod.errors import InvalidSpec, NoSuchImage, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pypod.cli.flags.parser import Parsed
 
 MANIFEST_EXISTS = Command(
@@ -40,8 +42,9 @@ MANIFEST_PUSH = Command(
     flags=(
         *ACCESS_FLAGS,
         *SIGNING_FLAGS,
+        Flag(name="add-compression", kind="strings", help="Add variants of the images in this compression: gzip, zstd"),
         Flag(name="all", kind="bool", default=True, help="Also push the images in the list"),
-        Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: as in the layers)"),
+        *COMPRESSION_FLAGS,
         Flag(name="digestfile", help="Write the digest of the pushed list to the specified file"),
         Flag(
             name="format",
@@ -124,6 +127,8 @@ def run_manifest_push(options: Parsed, root: str | None) -> int:
                 access=how,
                 format=options["format"],
                 compression=options["compression-format"],
+                compression_level=compression_level(options),
+                add_compression=_added(options),
                 progress=telling,
             )
         if options["digestfile"]:
@@ -131,6 +136,13 @@ def run_manifest_push(options: Parsed, root: str | None) -> int:
         if options["rm"]:
             found.delete()
     return 0
+
+
+def _added(options: Parsed) -> Sequence[str]:
+    """Return the compressions of --add-compression, or of the configuration."""
+    from pypod.api.configuration import texts
+
+    return options["add-compression"] if options.changed("add-compression") else texts("engine", "add_compression")
 
 
 def run_manifest_rm(options: Parsed, root: str | None) -> int:

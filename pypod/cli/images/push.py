@@ -16,6 +16,13 @@ SIGNING_FLAGS = tuple(
     Flag(name=name, hidden=True, help="Signatures are not available yet")
     for name in ("sign-by", "sign-by-sigstore-private-key", "sign-passphrase-file")
 )
+COMPRESSION_FLAGS: tuple[Flag, ...] = (
+    Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: as in the layers)"),
+    Flag(name="compression-level", kind="int", default=0, help="Compression level to use: 1 to 9, with zstd to 20"),
+    # podman may leave what the destination has in another compression
+    Flag(name="force-compression", kind="bool", hidden=True, help="Use the compression format in any case: always so"),
+)
+_PODMANS = ("bzip2", "gzip", "xz", "zstd", "zstd:chunked")  # of which pypod writes two
 PUSH = Command(
     path="pypod push",
     summary="Push an image to a specified destination",
@@ -28,7 +35,7 @@ PUSH = Command(
         *SIGNING_FLAGS,
         Flag(name="all", kind="bool", help="If IMAGE is a manifest list, push it with all its images"),
         Flag(name="compress", kind="bool", help="Compress tarball image layers when pushing to a directory"),
-        Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: as in the layers)"),
+        *COMPRESSION_FLAGS,
         Flag(name="digestfile", help="Write the digest of the pushed image to the specified file"),
         Flag(
             name="disable-content-trust",
@@ -75,6 +82,7 @@ def run_push(options: Parsed, root: str | None) -> int:
                 access=reach,
                 format=options["format"],
                 compression=options["compression-format"] or _compression(),
+                compression_level=compression_level(options),
                 progress=telling,
                 **more,
             )
@@ -83,11 +91,23 @@ def run_push(options: Parsed, root: str | None) -> int:
     return 0
 
 
+def compression_level(options: Parsed) -> int:
+    """Return the level of --compression-level, or of the configuration; 0 for the usual one."""
+    from pypod.api.configuration import setting
+
+    given = options.changed("compression-level")
+    return int(options["compression-level"] if given else setting("engine", "compression_level", int) or 0)
+
+
 def _compression() -> str:
-    """Return the compression that the configuration asks for, where it can be had."""
+    """Return the compression that the configuration asks for, where it can be had. Raises InvalidSpec."""
     from pypod.api.configuration import setting
 
     found = setting("engine", "compression_format", str) or ""
+    if found and found not in _PODMANS:
+        raise InvalidSpec(
+            "--compression-format", f'cannot find compressor for "{found}"', hint="see containers.conf(5)"
+        )
     return found if found in ("gzip", "zstd") else ""
 
 

@@ -38,14 +38,15 @@ class Form(Value):
     """The form that an image takes at its destination.
 
     ``family`` None: as stored. ``compression`` of layers: ``gzip`` or ``zstd`` for all, empty to keep each layer's own;
-    ``compress_plain``: uncompressed layers get gzip; ``plain``: all are decompressed. ``workers`` is how many blobs are
-    sent at a time.
+    ``compress_plain``: uncompressed layers get gzip; ``plain``: all are decompressed. With a ``level``, all compressed
+    layers are compressed anew with that. ``workers`` is how many blobs are sent at a time.
     """
 
     family: Family | None = None
     compression: str = ""
     compress_plain: bool = False
     plain: bool = False
+    level: int = 0
     workers: int = 1
 
 
@@ -125,7 +126,8 @@ class _Copy:
         from pypod.images.layers.compression import kind_of
 
         form = self._form
-        if self._family is family_of(self._manifest) and not (form.compression or form.compress_plain or form.plain):
+        changes = form.compression or form.compress_plain or form.plain or form.level
+        if self._family is family_of(self._manifest) and not changes:
             self._send(descriptor, self._stored(descriptor))
             return descriptor, ""
         with closing(self._source.blob(descriptor)) as pieces:  # type: ignore[type-var]
@@ -133,7 +135,7 @@ class _Copy:
         wanted = "" if form.plain else form.compression or ("gzip" if form.compress_plain and not has else has)
         if wanted not in dict(self._family.layers):
             wanted = "gzip"
-        if wanted == has:
+        if wanted == has and not (has and form.level):
             self._send(descriptor, self._stored(descriptor))
             return descriptor, has
         return self._anew(descriptor, wanted), wanted
@@ -155,7 +157,7 @@ class _Copy:
         fd = temporary_file()
         try:
             plain = decompressed(self._source.blob(descriptor), descriptor.digest)
-            size = write_pieces(fd, hashing(compress(plain, compression)))
+            size = write_pieces(fd, hashing(compress(plain, compression, self._form.level)))
             media_type = dict(self._family.layers)[compression]
             made = descriptor.replace(
                 media_type=media_type, digest=f"sha256:{hashed.hexdigest()}", size=size, annotations=()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pypod.model.reports.progress import Progress
 
 COMPRESSIONS = ("gzip", "zstd")
+_LEVELS = {"": 9, "gzip": 9, "zstd": 20}  # the highest; without a compression, layers may have either
 _WORKERS = 3
 
 
@@ -29,12 +30,15 @@ def push(
     access: Access | None = None,
     format: str = "",
     compression: str = "",
+    compression_level: int = 0,
     compress: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> str:
     """Write an image; return the digest of its manifest there. See ``Images.push``."""
-    check_form(format, compression)
-    form = copying.Form(family=FAMILIES.get(format), compression=compression, compress_plain=compress)
+    check_form(format, compression, compression_level)
+    form = copying.Form(
+        family=FAMILIES.get(format), compression=compression, compress_plain=compress, level=compression_level
+    )
     transport, rest = split_transport(destination or image.used_name)
     if transport in ("", "docker"):
         form = form.replace(compress_plain=True, workers=_WORKERS)
@@ -47,14 +51,17 @@ def push(
         return copying.copy(image, opened, form, progress)
 
 
-def check_form(format: str, compression: str) -> None:
-    """Raise InvalidSpec for an unknown format or compression."""
+def check_form(format: str, compression: str, level: int = 0) -> None:
+    """Raise InvalidSpec for an unknown format or compression, or a level that the compression does not have."""
     if format and format not in FAMILIES:
         known = "Choose on of the supported formats: 'oci', 'v2s1', or 'v2s2'"  # podman's words
         hint = "pypod does not write v2s1, which registries no longer take" if format == "v2s1" else ""
         raise InvalidSpec("--format", f'unknown format "{format}". {known}', hint=hint)
     if compression and compression not in COMPRESSIONS:
         raise InvalidSpec("--compression-format", f'cannot find compressor for "{compression}"')
+    most = _LEVELS[compression]
+    if not 0 <= level <= most:
+        raise InvalidSpec("--compression-level", f"invalid compression level: {level}", hint=f"1 to {most}")
 
 
 def target(name: str) -> Reference:

@@ -31,6 +31,8 @@ _INPUT_BYTES = 64 << 10  # the data after the end of a member is copied, so memb
 _WINDOW_LOG_LIMIT = 27  # 128 MB: the default limit of zstd(1) for reading, and the maximum its levels write
 _XZ_MEMORY_BYTES = 128 << 20
 _MAGIC_BYTES = 6
+_FAST = 3  # of isal_zlib, which has four levels, and of zstd
+_GZIP_BITS = 31  # the largest window, with the header of gzip
 
 
 def decompressed(pieces: Iterable[bytes], subject: str = "layer") -> Iterator[bytes]:
@@ -119,8 +121,10 @@ def _members(kind: str, make: Callable[[], Decompressor], pieces: Iterator[bytes
         raise InvalidImage(subject, f"its {kind} data are cut short")
 
 
-def compress(pieces: Iterable[bytes], kind: str, level: int = 3) -> Iterator[bytes]:
+def compress(pieces: Iterable[bytes], kind: str, level: int = 0) -> Iterator[bytes]:
     """Yield ``pieces`` compressed by ``gzip`` or ``zstd``, or unchanged; the output is deterministic.
+
+    ``level`` is one of gzip(1) or zstd(1); 0 stands for a fast one.
 
     >>> b"".join(decompressed(compress([b"a layer"], "zstd")))
     b'a layer'
@@ -136,12 +140,16 @@ def compress(pieces: Iterable[bytes], kind: str, level: int = 3) -> Iterator[byt
 
 
 def _compressor(kind: str, level: int) -> Any:
+    if kind == "gzip" and level:
+        import zlib
+
+        return zlib.compressobj(level, wbits=_GZIP_BITS)
     if kind == "gzip":
         from isal import isal_zlib
 
-        return isal_zlib.compressobj(level, wbits=31)
+        return isal_zlib.compressobj(_FAST, wbits=_GZIP_BITS)
     if kind == "zstd":
-        return _zstd().ZstdCompressor(level=level)
+        return _zstd().ZstdCompressor(level=level or _FAST)
     raise InvalidSpec("compression", f"unknown compression {kind!r}", hint="gzip, zstd or nothing")
 
 

@@ -76,8 +76,13 @@ def rewritten(manifest: Manifest, family: Family, layers: Sequence[tuple[Descrip
     return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def index_body(family: Family, manifests: Iterable[Descriptor], annotations: Iterable[tuple[str, str]] = ()) -> bytes:
-    """Return the body of an index in ``family`` that names these manifests; only OCI has annotations."""
+def index_body(
+    family: Family,
+    manifests: Iterable[Descriptor],
+    annotations: Iterable[tuple[str, str]] = (),
+    subject: Descriptor | None = None,
+) -> bytes:
+    """Return the body of an index in ``family`` that names these manifests; only OCI has annotations and a subject."""
     import json
 
     found = {
@@ -86,6 +91,8 @@ def index_body(family: Family, manifests: Iterable[Descriptor], annotations: Ite
         "manifests": [_plain(one, family) for one in manifests],
     }
     said = dict(annotations)
+    if subject is not None and family is not V2S2:
+        found["subject"] = subject.json()
     if said and family is not V2S2:
         found["annotations"] = said
     return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()

@@ -116,13 +116,14 @@ class Manifest(Value):
 
 
 class Index(Value):
-    """Several manifests of one image, one per platform."""
+    """Several manifests of one image, one per platform; ``subject`` is what the whole is about, if it says so."""
 
     media_type: str
     digest: str
     body: bytes
     manifests: tuple[Descriptor, ...]
     annotations: tuple[tuple[str, str], ...] = ()
+    subject: Descriptor | None = None
 
 
 def digest_of(body: bytes, algorithm: str = "sha256") -> str:
@@ -155,7 +156,12 @@ def parse_manifest(body: bytes, media_type: str = "", what: str = "manifest") ->
         entries = values(found["manifests"], f"{what}: manifests")
         descriptors = tuple(parse_descriptor(entry, f"{what}: manifest {n}") for n, entry in enumerate(entries, 1))
         return Index(
-            media_type=chosen, digest=digest_of(body), body=body, manifests=descriptors, annotations=annotations
+            media_type=chosen,
+            digest=digest_of(body),
+            body=body,
+            manifests=descriptors,
+            annotations=annotations,
+            subject=parse_descriptor(found["subject"], f"{what}: subject") if found.get("subject") else None,
         )
     layers = values(found.get("layers"), f"{what}: layers")
     return Manifest(

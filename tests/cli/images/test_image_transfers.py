@@ -303,6 +303,22 @@ class TestRegistry:
         assert (found["config"]["mediaType"] == OCI_CONFIG) == (media_type == OCI_MANIFEST)
         assert store.other().ok("pull", "-q", "--tls-verify=false", target) == f"{store.image.id}\n"
 
+    def test_levels(self, store: Store, registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def sizes(*flags: str) -> list[int]:
+            target = f"{registry}/p/levels:{abs(hash(flags))}"
+            store.pypod.ok("push", "-q", "--tls-verify=false", *flags, "tiny:one", target)
+            found = manifest_at(registry, target.partition("/")[2])
+            assert store.other().ok("pull", "-q", "--tls-verify=false", target) == f"{store.image.id}\n"
+            return [layer["size"] for layer in found["layers"]]
+
+        least, most = sizes("--compression-level", "1"), sizes("--compression-level", "9", "--force-compression")
+        assert sum(most) < sum(least)
+        (tmp_path / "conf").write_text("[engine]\ncompression_level = 9\n")
+        monkeypatch.setenv("CONTAINERS_CONF", str(tmp_path / "conf"))
+        assert sizes() == most
+        assert sizes("--compression-level", "1") == least
+        assert sum(sizes("--compression-format", "zstd", "--compression-level", "20")) > 0
+
     def test_zstd_makes_oci_s_image_of_docker_s(self, store: Store, registry: str, tmp_path: Path) -> None:
         store.pypod.ok("save", "-q", "-o", str(tmp_path / "docker.tar"), "tiny:one")
         other = store.other()

@@ -326,3 +326,73 @@ class TestRegistry:
         there = manifest_at(registry, f"m/plain:{entry['digest']}")
         assert (there["digest"], there["layers"][0]["mediaType"][-8:]) == (entry["digest"], "tar+gzip")
         assert there["config"]["digest"] == f"sha256:{plain.id}"
+
+
+def test_variants_in_another_compression(store: Store, tmp_path: Path) -> None:
+    """Only what is pushed has them, marked as podman does."""
+    pypod = store.pypod
+    pypod.ok("manifest", "create", "web", "amd:1", "arm:1")
+    there = tmp_path / "there"
+    pypod.ok("manifest", "push", "-q", "--add-compression", "zstd,gzip", "web", f"oci:{there}")
+    index = json.loads((there / "index.json").read_text())["manifests"][0]["digest"]
+    entries = json.loads((there / "blobs" / index.replace(":", "/")).read_text())["manifests"]
+    assert [one["digest"] for one in entries[:2]] == [store.amd.digest, store.arm.digest]
+    assert [one["platform"]["architecture"] for one in entries] == ["amd64", "arm64"] * 2, "gzip is there already"
+    assert [one.get("annotations") for one in entries[2:]] == [{"io.github.containers.compression.zstd": "true"}] * 2
+    for one, kind in zip(entries, ("gzip", "gzip", "zstd", "zstd"), strict=True):
+        manifest = json.loads((there / "blobs" / one["digest"].replace(":", "/")).read_text())
+        assert [layer["mediaType"].rpartition("+")[2] for layer in manifest["layers"]] == [kind]
+    assert len(store.entries("web")) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--add-compression", "lz4"), 'cannot find compressor for "lz4"'),
+        (("--add-compression", "zstd", "--all=false"), "variants can only be added to images that are pushed"),
+        (("--add-compression", "zstd", "--format", "v2s2"), "docker's schema 2 has no zstd"),
+        (("--compression-level", "10"), "invalid compression level: 10"),
+        (("--compression-format", "zstd", "--compression-level", "21"), "invalid compression level: 21"),
+    ],
+)
+def test_compressions_that_cannot_be_had(store: Store, tmp_path: Path, words, message: str) -> None:
+    store.pypod.ok("manifest", "create", "web", "amd:1")
+    done = store.pypod("manifest", "push", *words, "web", f"oci:{tmp_path / 'there'}")
+    assert (done.returncode, done.stderr.startswith(f"Error: {message}")) == (125, True), done.stderr
+
+
+def test_the_index_itself_is_annotated(store: Store, tmp_path: Path) -> None:
+    pypod = store.pypod
+    pypod.ok("manifest", "create", "--annotation", "a=b", "web", "amd:1")
+    pypod.ok("manifest", "annotate", "--index", "--annotation", "c=d", "web")
+    pypod.ok("manifest", "annotate", "--subject", "arm:1", "web")
+    there = tmp_path / "there"
+    pypod.ok("manifest", "push", "-q", "web", f"oci:{there}")
+    pushed = json.loads((there / "index.json").read_text())["manifests"][0]["digest"]
+    subject = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": store.arm.digest,
+        "size": len(store.arm.manifest),
+    }
+    for index in (
+        json.loads(pypod.ok("manifest", "inspect", "web")),
+        json.loads((there / "blobs" / pushed.replace(":", "/")).read_text()),
+    ):
+        assert index["annotations"] == {"a": "b", "c": "d"}
+        assert index["subject"] == subject
+    assert "annotations" not in store.entries("web")[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("web",), "the image in the list must be named, unless --index or --subject is given"),
+        (("--index", "web", "sha256:" + "0" * 64), "--index and --subject are about the list: "),
+        (("--index", "--arch", "arm64", "web"), "--index and --subject are about the list: "),
+        (("--subject", "nosuch", "web"), "nosuch"),
+    ],
+)
+def test_annotations_of_nothing(store: Store, words, message: str) -> None:
+    store.pypod.ok("manifest", "create", "web", "amd:1")
+    done = store.pypod("manifest", "annotate", *words)
+    assert (done.returncode, message in done.stderr) == (125, True), done.stderr
