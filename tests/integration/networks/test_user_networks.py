@@ -546,6 +546,15 @@ def blue(somebody: User) -> Iterator[str]:
     say(somebody, "network", "rm", "-f", "blue")
 
 
+def processes() -> set[str]:
+    """Return the names of all processes."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):
+            found.add(entry.read_text().strip())
+    return found
+
+
 def started(somebody: User, name: str, *options: str) -> Inside:
     say(somebody, "pod", "create", "--name", name, *options)
     say(somebody, "pod", "start", name)
@@ -554,6 +563,17 @@ def started(somebody: User, name: str, *options: str) -> Inside:
 
 @pytest.mark.usefixtures("other")
 class TestBridges:
+    def test_commands_in_their_namespace(self, somebody: User, blue: str) -> None:
+        look = ("unshare", "--rootless-netns", "ip", "-o", "-4", "address")
+        assert f" {blue}1/" not in say(somebody, *look), "no container is there yet"
+        assert "pypod-bridges" not in processes(), "what was made for the command has ended"
+        with closing(started(somebody, "a", "--network", "blue")):
+            assert f" {blue}1/" in say(somebody, *look)
+            assert f" {blue}1/" not in say(somebody, "unshare", *look[2:])
+            assert "pypod-bridges" in processes()
+        assert somebody.pypod("unshare", "--rootless-netns", "sh", "-c", "exit 7").returncode == 7
+        assert somebody.pypod("unshare", "--rootless-netns", "sh", "-c", "kill -9 $$").returncode == 137
+
     def test_pods_talk_and_know_names(self, somebody: User, blue: str) -> None:
         with (
             closing(started(somebody, "a", "--network", "blue:alias=first")) as a,
