@@ -24,9 +24,9 @@ _FEW_FLAGS = (("root", "", "string"), ("version", "v", "bool"))
 _HELP = ("-h", "--help")
 # Commands that create something or reach a registry: for these, [engine] env of containers.conf counts.
 CONFIGURED = frozenset(
-    """clone commit create exec image_sign import info init load login logout manifest_add manifest_create
-    manifest_inspect manifest_push network_create pod_clone pod_create pod_restart pod_start pull push restart run
-    runlabel search secret_create start volume_create""".split()
+    """clone commit create image_sign import load login logout manifest_add manifest_create manifest_inspect
+    manifest_push network_create pod_clone pod_create pull push run runlabel search secret_create
+    volume_create""".split()
 )
 _COMPLETING = ("__complete", "__completeNoDesc")
 
