@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 
 from pypod.engine.core.effects import Effect
-from pypod.engine.networks import user_network
 from pypod.engine.storage.layers import etc_file
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.network import BRIDGE, packed_address
 from pypod.model.network_flags import HOST_GATEWAY, NO_SEARCH
 from pypod.model.value import Value
-from pypod.network.user_mode import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,11 +88,19 @@ def _write_network_files(
     if not running:  # the last file marks the set as complete
         _unlink(f"{directory}/{NAMES[-1]}")
     own = tuple(dict.fromkeys((hostname, *names)))
-    mode = parse(spec.net_program) if spec.net_program else None
+    mode = _mode(spec)
     hosts = _hosts(spec, _base(spec.hosts_file, layers), own, attached, mode, on_host=on_host)
     contents = (hosts, f"{hostname}\n", _resolv_conf(spec, attached, mode))
     for name, content in zip(NAMES, contents, strict=True):
         _write(f"{directory}/{name}", content)
+
+
+def _mode(spec: ContainerSpec | PodSpec) -> UserMode | None:
+    if not spec.net_program:
+        return None
+    from pypod.network.user_mode import parse
+
+    return parse(spec.net_program)
 
 
 def _base(path: str, layers: Sequence[str]) -> str:
@@ -115,7 +121,7 @@ def _hosts(
 ) -> str:
     add_hosts = spec.add_hosts
     needed = any(one.endswith(HOST_GATEWAY) for one in add_hosts)
-    host_address = user_network.host_address(mode) if mode else _host_address(attached, on_host=on_host, needed=needed)
+    host_address = _host_address(attached, mode, on_host=on_host, needed=needed)
     reached = _first_address() if on_host else host_address
     named_address = "" if spec.host_address == "none" else spec.host_address or reached
     entries: list[tuple[str, tuple[str, ...]]] = []
@@ -140,10 +146,13 @@ def _hosts(
     return "".join([f"{address}\t{' '.join(found)}\n" for address, found in entries])
 
 
-def _host_address(attached: Sequence[Attachment], *, on_host: bool, needed: bool) -> str:
+def _host_address(attached: Sequence[Attachment], mode: UserMode | None, *, on_host: bool, needed: bool) -> str:
     """Return an address that reaches the host: its bridge's, or one of its other interfaces'."""
-    if attached and in_user_namespace():  # the gateway is in a namespace of the user's, which a program connects
-        return user_network.host_of_default()
+    if mode or (attached and in_user_namespace()):
+        from pypod.engine.networks.user_network import host_address, host_of_default
+
+        # the gateway of a bridge is in a namespace of the user's, which a program connects
+        return host_address(mode) if mode else host_of_default()
     bridges = [attachment.network for attachment in attached if attachment.network.driver == BRIDGE]
     gateways = [subnet.gateway for network in bridges for subnet in network.subnets if subnet.gateway]
     for gateway in sorted(gateways, key=lambda one: ":" in one):
