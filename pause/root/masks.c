@@ -28,14 +28,16 @@ static int open_protected(struct process *process, const char *path)
 	return -1;
 }
 
-/* One empty, read-only tmpfs for all hidden directories. */
+/* One empty, read-only tmpfs for all hidden directories: the first of them gets the mount itself. What is in no mount
+ * namespace yet can only be cloned since Linux 6.15 (may_copy_tree in fs/namespace.c). */
 static int empty_directory(struct process *process)
 {
 	static const struct argument options[] = { { "nr_inodes=1", 11 }, { "size=4096", 9 } };
 
-	if (process->empty < 0)
-		process->empty = make_mount(process, "tmpfs", "tmpfs", options, 2, ATTR_RDONLY);
-	return open_tree_at(process->empty, "", EMPTY_PATH);
+	if (process->empty >= 0)
+		return open_tree_at(process->empty, "", EMPTY_PATH);
+	process->empty = make_mount(process, "tmpfs", "tmpfs", options, 2, ATTR_RDONLY);
+	return fcntl(process->empty, F_DUPFD_CLOEXEC, 0);
 }
 
 static int null_device(const struct process *process)
