@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from pypod import Engine
 from pypod.errors import InvalidSpec, LaunchFailed
 from pypod.model.mount import Mount
+from tests.cli.program import Program
 from tests.integration.inside import execute, written
 
 pytestmark = pytest.mark.root
@@ -422,3 +425,35 @@ def test_a_file_system_in_memory_where_a_file_is(box) -> None:
         LaunchFailed, match=r"mount tmpfs on /etc/passwd .* is a file where a directory is needed: Not a directory"
     ):
         box.run("true", tmpfs=["/etc/passwd"])
+
+
+def test_no_mount_is_cloned_before_it_has_a_place(tmp_path: Path, engine, busybox: str) -> None:
+    """Before Linux 6.15 open_tree(2) does not clone what fsmount(2) made and nobody has mounted yet."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    trace = tmp_path / "trace"
+    strace = ["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=fsmount,open_tree,move_mount,fcntl,close"]
+    words = ["run", "--rm", "--tmpfs", "/t", "--device", "/dev/full", "--rootfs", f"{busybox}:O", "true"]
+    done = subprocess.run([*strace, *Program(engine.layout.root).words, *words], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made: dict[tuple[str, str], tuple[str, str]] = {}  # the descriptor that a mount was made as, by process and number
+    placed: set[tuple[str, str]] = set()
+    cloned = 0
+    for line in trace.read_text().splitlines():
+        found = re.match(r"(\d+) +(\w+)\((-?\d+|AT_FDCWD)\b(.*)\) += (\d+)", line)
+        if found is None:
+            continue
+        pid, call, number, rest, result = found.groups()
+        if call == "fsmount":
+            made[pid, result] = (pid, result)
+            placed.discard((pid, result))
+        elif call == "fcntl" and "F_DUPFD" in rest and (pid, number) in made:
+            made[pid, result] = made[pid, number]
+        elif call == "close":
+            made.pop((pid, number), None)
+        elif call == "move_mount" and (pid, number) in made:
+            placed.add(made[pid, number])
+        elif call == "open_tree" and (pid, number) in made:
+            cloned += 1
+            assert made[pid, number] in placed, line
+    assert cloned, "several directories are hidden by one mount"

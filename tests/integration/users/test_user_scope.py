@@ -78,7 +78,7 @@ def test_a_pods_limit_holds_for_all_of_it(engine, busybox) -> None:
     hog = pod.run(["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"], rootfs=busybox, oom_score_adj=1000)
     assert hog.wait(30) == 137
     assert sibling.state().status == "running"
-    pod.update(memory=64 * MIB)
+    pod.update(memory=64 * MIB, memory_swap=64 * MIB)
     assert (above / "memory.max").read_text() == f"{64 * MIB}\n"
 
 
