@@ -24,7 +24,7 @@ _FLAG_VALUES: dict[str, tuple[str, ...]] = {
     "cgroupns": _NAMESPACES,
     "cgroups": ("disabled", "enabled", "no-conmon", "split"),
     "compression": ("gzip", "zstd"),
-    "condition": ("configured", "created", "exited", "paused", "removing", "running", "stopped", "stopping", "unknown"),
+    "condition": ("created", "exited", "paused", "removing", "running", "stopped", "stopping", "unknown"),
     "ipc": (*_NAMESPACES, "shareable"),
     "events-backend": ("file", "none"),
     "log-level": ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"),

@@ -274,6 +274,32 @@ SCRIPTS: dict[str, str] = {
         inspect -s -f '{{.SizeRw}} {{.SizeRootFs}}' never
         container inspect -s -f '{{.SizeRootFs}}' one
     """,
+    "conditions of wait": """
+        create --name it --network none IMAGE true
+        wait --condition configured it
+        wait --condition running,exited it
+        wait --condition exited it
+        - start -a it
+        wait --condition running,stopped it
+    """,
+    "arguments of attach": """
+        - run -d --name it --network none IMAGE sleep 1000
+        attach
+        attach it it
+        attach --latest it
+    """,
+    "other names of flags": """
+        create --name it --network none --healthcheck-command true --healthcheck-interval 5s IMAGE true
+        inspect -f '{{json .Config.Healthcheck}}' it
+        create --network none --healthcheck-retries 2 --healthcheck-timeout 2s --healthcheck-start-period 1s IMAGE true
+        run --purge --name gone --network none --override-os linux IMAGE true
+        container exists gone
+        ps -a --notruncate --format '{{len .ID}}'
+        ps --storage -q
+        pod ps --notruncate
+        history --notruncate --format '{{len .ID}}' IMAGE
+        logs --details it
+    """,
     "an empty command": """
         run --rm --network none IMAGE ''
         - run -d --name it --network none IMAGE sleep 1000
@@ -343,6 +369,7 @@ REFUSED = """
     --env-file /etc IMAGE
     --label =x IMAGE
     --label-file /nosuch IMAGE
+    --label-file /proc/version IMAGE
     --tmpfs rel IMAGE
     --tmpfs /x:bogus IMAGE
     --mount type=bogus IMAGE
@@ -542,6 +569,7 @@ REFUSED_PODS = """
     --add-host x
     --network bogus
     --pod-id-file /etc/passwd x
+    --label-file /proc/version
 """
 
 

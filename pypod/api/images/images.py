@@ -307,14 +307,15 @@ class Images:
         return image
 
     def _has_newer(self, image: Image, access: Access | None) -> bool:
-        """Return whether a registry has another manifest under this name; False when the registry fails."""
+        """Return whether a registry has another manifest under this name; False when the registry fails, once."""
         from pypod.images.config import registries
         from pypod.images.registry.access import Access
         from pypod.images.registry.client import RegistrySource
 
         known = {digest for _, digest in image.named().digests}
+        once = (access or Access()).replace(retries=0)
         try:
-            with RegistrySource(parse(image.used_name), access or Access(), registries.load()) as source:
+            with RegistrySource(parse(image.used_name), once, registries.load()) as source:
                 return source.digest() not in known
         except RegistryError:
             return False

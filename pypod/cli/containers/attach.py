@@ -22,7 +22,6 @@ ATTACH = Command(
         Flag(name="sig-proxy", kind="bool", default=True, help="Proxy received signals to the process"),
     ),
     examples=("pypod attach ctrID", "pypod attach --no-stdin ctrID"),
-    max_args=1,
 )
 
 
@@ -33,14 +32,16 @@ def run_attach(options: Parsed, root: str | None) -> int:
     from pypod.cli.render.terminal import detach_keys
     from pypod.errors import WrongState
 
+    names = options.positionals
+    if len(names) > 1:
+        raise UsageError("", f"`{options.command.path}` accepts at most one argument")
+    if options["latest"] and names:
+        raise UsageError("", "--latest and containers cannot be used together")
+    if not options["latest"] and not names:
+        raise UsageError("", f'"{options.command.path}" requires a name, id, or the "--latest" flag')
     keys = detach_keys(options)
     with Engine(root) as engine:
-        if options["latest"]:
-            container = latest(engine)
-        elif options.positionals:
-            container = engine.containers.get(options.positionals[0])
-        else:
-            raise UsageError("", "attach requires the name or id of one running container or the latest flag")
+        container = engine.containers.get(names[0]) if names else latest(engine)
         state = container.state()
         if not state.running:
             raise WrongState(container.name, state.status, "you can only attach to running containers")

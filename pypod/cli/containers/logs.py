@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _FLAGS = (
     Flag(name="color", kind="bool", help="Output the containers with different colors in the log"),
+    Flag(name="details", kind="bool", hidden=True, help="Accepted for compatibility with docker; has no effect"),
     Flag(name="follow", short="f", kind="bool", help="Follow log output until the container ends"),
     LATEST,
     Flag(name="names", short="n", kind="bool", help="Output the container name in the log"),

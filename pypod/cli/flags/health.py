@@ -12,11 +12,36 @@ if TYPE_CHECKING:
 
 _AT_LEAST = {"health-start-period": "0 seconds or greater", "health-timeout": "at least 1 second"}
 HEALTH_FLAGS: tuple[Flag, ...] = (
-    Flag(name="health-cmd", help="Set a healthcheck command for the container, 'none' disables the existing one"),
-    Flag(name="health-interval", default="30s", help="Set an interval for the healthcheck; it is not run by itself"),
-    Flag(name="health-retries", kind="uint", default=3, help="Number of failures before the container is unhealthy"),
-    Flag(name="health-start-period", default="0s", help="Time to bootstrap, during which failures do not count"),
-    Flag(name="health-timeout", default="30s", help="Maximum time allowed to complete the healthcheck"),
+    Flag(
+        name="health-cmd",
+        aliases=("healthcheck-command",),
+        help="Set a healthcheck command for the container, 'none' disables the existing one",
+    ),
+    Flag(
+        name="health-interval",
+        aliases=("healthcheck-interval",),
+        default="30s",
+        help="Set an interval for the healthcheck; it is not run by itself",
+    ),
+    Flag(
+        name="health-retries",
+        aliases=("healthcheck-retries",),
+        kind="uint",
+        default=3,
+        help="Number of failures before the container is unhealthy",
+    ),
+    Flag(
+        name="health-start-period",
+        aliases=("healthcheck-start-period",),
+        default="0s",
+        help="Time to bootstrap, during which failures do not count",
+    ),
+    Flag(
+        name="health-timeout",
+        aliases=("healthcheck-timeout",),
+        default="30s",
+        help="Maximum time allowed to complete the healthcheck",
+    ),
     Flag(name="no-healthcheck", kind="bool", help="Disable healthchecks on container"),
 )
 

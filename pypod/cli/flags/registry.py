@@ -15,10 +15,18 @@ if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
 
 PLATFORM_FLAGS: tuple[Flag, ...] = (
-    Flag(name="arch", help="Use ARCH instead of the architecture of the machine for choosing images"),
-    Flag(name="os", help="Use OS instead of the running OS for choosing images"),
+    Flag(
+        name="arch",
+        aliases=("override-arch",),
+        help="Use ARCH instead of the architecture of the machine for choosing images",
+    ),
+    Flag(name="os", aliases=("override-os",), help="Use OS instead of the running OS for choosing images"),
     Flag(name="platform", help="Specify the platform for selecting the image (OS/ARCH[/VARIANT])"),
-    Flag(name="variant", help="Use VARIANT instead of the running architecture variant for choosing images"),
+    Flag(
+        name="variant",
+        aliases=("override-variant",),
+        help="Use VARIANT instead of the running architecture variant for choosing images",
+    ),
 )
 POLICY_FLAG = Flag(name="signature-policy", hidden=True, help="Path of a policy to use instead of policy.json")
 ACCESS_FLAGS: tuple[Flag, ...] = (

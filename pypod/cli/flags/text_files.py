@@ -56,6 +56,10 @@ def environment(entries: Sequence[str], files: Sequence[str]) -> dict[str, str]:
 def labels(entries: Sequence[str], files: Sequence[str] = ()) -> dict[str, str]:
     """Return the labels of --label-file and --label, NAME=VALUE; a bare name has an empty value."""
     read = [line for path in files if path for line in lines(path, "--label-file")]
+    for name in (line.partition("=")[0] for line in read):
+        if any(character in name for character in " \t"):
+            wrong = f"name {quoted(name)} has white spaces, poorly formatted name"
+            raise InvalidSpec("--label-file", f"unable to process labels: {wrong}")
     found = {}
     for entry in [*read, *entries]:
         name, _, value = entry.partition("=")

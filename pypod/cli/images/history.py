@@ -32,7 +32,7 @@ HISTORY = Command(
             default=True,
             help="Display sizes and dates in human readable format",
         ),
-        Flag(name="no-trunc", kind="bool", help="Do not truncate the output"),
+        Flag(name="no-trunc", aliases=("notruncate",), kind="bool", help="Do not truncate the output"),
         Flag(name="quiet", short="q", kind="bool", help="Display the numeric IDs only"),
     ),
     examples=("pypod history quay.io/fedora/fedora",),

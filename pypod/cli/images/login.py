@@ -67,7 +67,7 @@ def run_login(options: Parsed, _root: str | None) -> int:
     from pypod import Registries
     from pypod.cli.flags.registry import access_with
 
-    registries = Registries(access_with(options, cert_dir=options["cert-dir"]))
+    registries = Registries(access_with(options, cert_dir=options["cert-dir"]).replace(retries=0))
     key = _key(options.positionals, registries)
     stored = registries.credentials(key)
     user, password = ("", "") if stored is None else (stored.user, stored.password)

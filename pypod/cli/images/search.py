@@ -48,7 +48,7 @@ def run_search(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod search``."""
     from pypod import Registries
 
-    registries = Registries(access(options))
+    registries = Registries(access(options).replace(retries=0))
     registries.require_authfile()
     if options["limit"] < 0:
         raise UsageError("pypod search", f"limit {options['limit']} is negative")

@@ -31,7 +31,7 @@ POD_PS = Command(
         Flag(name="filter", short="f", kind="strings", help="Filter output based on conditions given"),
         Flag(name="format", help="Pretty-print pods to JSON or using a Go template"),
         LATEST,
-        Flag(name="no-trunc", kind="bool", help="Do not truncate pod and container IDs"),
+        Flag(name="no-trunc", aliases=("notruncate",), kind="bool", help="Do not truncate pod and container IDs"),
         Flag(name="noheading", kind="bool", help="Do not print headers"),
         Flag(name="ns", kind="bool", help="Display namespace information of the pod", aliases=("namespace",)),
         Flag(name="quiet", short="q", kind="bool", help="Print the numeric IDs of the pods only"),

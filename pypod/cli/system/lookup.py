@@ -60,9 +60,8 @@ WAIT = Command(
     ),
     examples=("pypod wait --interval 5s ctrID", "pypod wait ctrID1 ctrID2"),
 )
-# The states in podman's libpod/define/containerstate.go.
+# The states in podman's libpod/define/containerstate.go; its manual page has one more, which it refuses: configured.
 _CONDITIONS = (
-    "configured",
     "created",
     "exited",
     "healthy",
@@ -76,6 +75,7 @@ _CONDITIONS = (
     "unknown",
 )
 _ENDED = frozenset(("exited", "stopped"))
+_NOT_RUN = frozenset(("created", "exited"))  # what was never started does not run either: podman prints 0 at once
 _OF_HEALTH = frozenset(("healthy", "unhealthy"))
 _UNKNOWN_CODE = -1
 
@@ -158,11 +158,10 @@ def _wait(container: Container, conditions: frozenset[str], interval_s: float) -
     import time
 
     if conditions <= _ENDED:
-        # A container that was never started is not running: podman prints 0 at once.
         return 0 if container.state().status == "created" else _exit_code(container)
     while (status := container.state().status) not in conditions:
-        if status == "exited" and conditions & _ENDED:
-            break
+        if status in _NOT_RUN and conditions & _ENDED:
+            return 0 if status == "created" else _exit_code(container)
         if conditions & _OF_HEALTH and container.inspect()["State"]["Health"]["Status"] in conditions:
             break
         time.sleep(interval_s)

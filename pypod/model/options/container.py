@@ -148,7 +148,9 @@ class ContainerOptions(RunningOptions, LimitOptions, NetworkOptions, UserNamespa
     )
     interactive: bool = field(default=False, metadata=about("Keep STDIN open even if not attached", short="i"))
     terminal: bool = field(default=False, metadata=about("Allocate a pseudo-TTY for container", flag="tty", short="t"))
-    remove: bool = field(default=False, metadata=about("Remove container (and pod if created) after exit", flag="rm"))
+    remove: bool = field(
+        default=False, metadata=about("Remove container (and pod if created) after exit", flag="rm", aliases=("purge",))
+    )
     create_command: Sequence[str] = field(
         default=(), metadata=about("The command line that creates it, shown by inspect as CreateCommand", flag="")
     )

@@ -373,6 +373,22 @@ class TestRegistry:
                 assert store.pypod(*words, *how, f"{server.host}/x:1").returncode == 125
                 assert len(server.asked("GET", "manifests")) - before == asked
 
+    def test_a_failing_registry_is_asked_once_where_nothing_depends_on_the_answer(self, store: Store) -> None:
+        images = Images()
+        images.special = {"(GET|HEAD) ": (503, {}, b"")}
+        with Server(images) as server:
+            store.pypod.ok("tag", "tiny:one", f"{server.host}/x:1")
+            for code, words in (
+                (125, ("login", "-u", "me", "-p", "secret", "--tls-verify=false", server.host)),
+                (125, ("search", "--tls-verify=false", f"{server.host}/x")),
+                (0, ("create", "--name", "newer", "--pull", "newer", "--tls-verify=false", f"{server.host}/x:1", "x")),
+            ):
+                before = len(server.requests)
+                assert store.pypod(*words).returncode == code
+                asked = [f"{one.method} {one.path}" for one in server.requests[before:]]
+                assert len(asked) == len(set(asked)) > 0
+            store.pypod.ok("rm", "newer")
+
     def test_what_retry_delay_refuses(self, store: Store) -> None:
         for word, message in (("x", 'time: invalid duration "x"'), ("-1s", "the delay -1s is negative")):
             done = store.pypod("pull", f"--retry-delay={word}", "localhost/nosuch")
