@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import resource
 import signal
 import subprocess
@@ -188,7 +189,11 @@ def test_without_i_the_input_is_empty(pypod, busybox) -> None:
 
 def test_what_podman_sets_up(pypod, busybox, tmp_path) -> None:
     run = lambda *words: pypod.ok("run", "--rm", *words)
-    rootfs = ("--rootfs", f"{busybox}:O")
+    root = tmp_path / "root"  # without the mount points that a container on the other one itself leaves there
+    shutil.copytree(busybox, root, symlinks=True)
+    for name in ("hosts", "hostname"):
+        (root / "etc" / name).unlink(missing_ok=True)
+    rootfs = ("--rootfs", f"{root}:O")
     assert run("--net", "host", *rootfs, "hostname") == f"{os.uname().nodename}\n"
     assert run("--net", "host", "--hostname", "own", *rootfs, "hostname") == "own\n"
     assert "shm" not in run("--ipc", "none", *rootfs, "ls", "/dev").split()
