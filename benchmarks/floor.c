@@ -169,7 +169,7 @@ static void group_of(char path[PATH_MAX], const struct pod *pod, const struct co
 
 /* The v1 trees that a member is also in: for podman's limit of processes, and for its memory usage. */
 static const char *const trees[] = { "pids", "memory" };
-enum { TREES = sizeof trees / sizeof *trees, FIRST_TREE = 5 };
+enum { TREES = sizeof trees / sizeof *trees, FIRST_TREE = 4 };
 
 static bool is_hybrid(void)
 {
@@ -466,7 +466,7 @@ static void join_trees(struct list *list, const struct pod *pod, const struct co
 static void container_plan(struct list *list, const struct pod *pod, const struct container *container)
 {
 	static const char *const files[][2] = {
-		{ "hosts", "/etc/hosts" }, { "hostname", "/etc/hostname" }, { "resolv.conf", "/etc/resolv.conf" }
+		{ "hosts", "/etc/hosts" }, { "hostname", "/etc/hostname" } /* without a network no resolv.conf */
 	};
 	static const char *const masked[] = {
 		"/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
@@ -476,7 +476,7 @@ static void container_plan(struct list *list, const struct pod *pod, const struc
 	static const char *const read_only[] = {
 		"/proc/asound", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"
 	};
-	static const char *const slots[] = { "1", "2", "3" };
+	static const char *const slots[] = { "1", "2" };
 	const char *infra = words(list, "%d", pod->infra.pid);
 	const char *started = words(list, "%llu", (unsigned long long)pod->infra.start_time);
 
@@ -489,18 +489,18 @@ static void container_plan(struct list *list, const struct pod *pod, const struc
 	ADD(list, keyring, words(list, "_ses.%s", container->id));
 	ADD(list, propagation, words(list, "%d", MS_REC | MS_SLAVE));
 	ADD(list, capture, "0", infra, started, "/dev/shm");
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 2; i++)
 		ADD(list, open_tree, slots[i], words(list, "%s/pods/%s/%s", directory, pod->id, files[i][0]), "0");
-	ADD(list, open_tree, "4", words(list, "%s/mount-points/run/.containerenv", directory), "0");
+	ADD(list, open_tree, "3", words(list, "%s/mount-points/run/.containerenv", directory), "0");
 	each_tree(list, open_unlimited);
 	const char *own = words(list, "%s/containers/%s", directory, container->id);
 	ADD(list, root, "overlay", "overlay", words(list, "%s/merged", directory), "0",
 	    words(list, "lowerdir=%s:%s/mount-points,upperdir=%s/upper,workdir=%s/work,volatile", rootfs, directory,
 		  own, own));
 	file_systems(list);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 2; i++)
 		ADD(list, bind, slots[i], files[i][1], "0", words(list, "%d", MS_PRIVATE), "0");
-	ADD(list, bind, "4", "/run/.containerenv", "1", words(list, "%d", MS_PRIVATE), "0"); /* read-only */
+	ADD(list, bind, "3", "/run/.containerenv", "1", words(list, "%d", MS_PRIVATE), "0"); /* read-only */
 	cgroups(list);
 	ADD(list, bind, "0", "/dev/shm", "14", "0", "0");
 	devices(list);
@@ -868,7 +868,7 @@ static void read_filter(const char *path)
 static void make_mount_points(void)
 {
 	static const char *const points[] = { "", "dev/", "proc/", "sys/", "etc/", "etc/hosts", "etc/hostname",
-					      "etc/resolv.conf", "run/", "run/.containerenv" };
+					      "run/", "run/.containerenv" };
 	char path[PATH_MAX];
 
 	for (unsigned i = 0; i < sizeof points / sizeof *points; i++) {
