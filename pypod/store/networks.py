@@ -9,7 +9,7 @@ from __future__ import annotations
 from pypod.errors import AlreadyExists, AmbiguousName, NoSuchNetwork, StoreError
 from pypod.model.ids import is_id
 from pypod.model.network import Connection, Endpoint, NetworkSpec, Route, Subnet, address_number
-from pypod.store.stored_specs import parse_value, to_json
+from pypod.store.rows import parse_value, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

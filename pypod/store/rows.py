@@ -1,7 +1,9 @@
-"""Rows of tables as values."""
+"""Rows of tables as values, and values as JSON in a row."""
 
 from __future__ import annotations
 
+from pypod.errors import StoreError
+from pypod.model import plain_json
 from pypod.model.value import Value
 
 TYPE_CHECKING = False
@@ -44,3 +46,42 @@ def of_types(record: V, types: tuple[type, ...]) -> V:
     if tuple(type(value) for _, value in record.items()) != types:
         raise ValueError("not a record")
     return record
+
+
+def to_json(value: Value) -> str:
+    """Return a spec as JSON. Fields with their default are left out: few containers set many of the eighty."""
+    defaults = value._defaults
+    given = {name: _plain(item) for name, item in value.items() if name not in defaults or item != defaults[name]}
+    return plain_json.dumps(given)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Value):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def parse_value(cls: type[V], identifier: str, text: str, classes: dict[str, type[Value]]) -> V:
+    """Parse the ``to_json`` output of a value; ``classes`` has the classes of the fields that are values themselves.
+
+    Raises StoreError, naming the object ``identifier``, when it is damaged.
+    """
+
+    def value(name: str, item: Any) -> Any:
+        if isinstance(item, dict):
+            return classes[name](**{key: value(key, part) for key, part in item.items()})
+        if isinstance(item, list):
+            return tuple(value(name, part) for part in item)
+        return item
+
+    try:
+        return cls(**{name: value(name, item) for name, item in plain_json.loads(text).items()})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # InvalidSpec is a ValueError
+        raise damaged(identifier, error) from error
+
+
+def damaged(identifier: str, error: Exception) -> StoreError:
+    """Return the error of an object whose row cannot be read."""
+    return StoreError(identifier, f"the record of {identifier[:12]} is damaged: {error}", hint="remove it")

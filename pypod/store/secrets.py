@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.errors import AlreadyExists, AmbiguousName, NoSuchSecret
 from pypod.model.ids import is_id
 from pypod.model.secret import SecretSpec
-from pypod.store.stored_specs import parse_value, to_json
+from pypod.store.rows import parse_value, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

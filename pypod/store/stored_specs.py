@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pypod.errors import StoreError, Unsupported
+from pypod.errors import Unsupported
 from pypod.model import plain_json
 from pypod.model.value import Value
 from pypod.store.records import INFRA
+from pypod.store.rows import damaged, parse_value, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import Any
 
     from pypod.model.container import ContainerSpec
     from pypod.model.pod import PodSpec
     from pypod.store.records import ContainerRecord, PodRecord
-
-    V = TypeVar("V", bound=Value)
 
 NO_SPEC = "{}"  # of an infra that was created without an image: its pod has the rest
 
@@ -38,22 +37,7 @@ def labels(record: ContainerRecord | PodRecord) -> dict[str, str]:
     try:
         return dict(plain_json.loads(record.labels))
     except (ValueError, TypeError) as error:
-        raise _damaged(record.id, error) from error
-
-
-def to_json(value: Value) -> str:
-    """Return a spec as JSON. Fields with their default are left out: few containers set many of the eighty."""
-    defaults = value._defaults
-    given = {name: _plain(item) for name, item in value.items() if name not in defaults or item != defaults[name]}
-    return plain_json.dumps(given)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Value):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
+        raise damaged(record.id, error) from error
 
 
 def pod_spec(record: PodRecord) -> PodSpec:
@@ -103,26 +87,3 @@ def _add_device(classes: dict[str, type[Value]], text: str) -> None:
         from pypod.model.device import Device
 
         classes["devices"] = Device
-
-
-def parse_value(cls: type[V], identifier: str, text: str, classes: dict[str, type[Value]]) -> V:
-    """Parse the ``to_json`` output of a value; ``classes`` has the classes of the fields that are values themselves.
-
-    Raises StoreError, naming the object ``identifier``, when it is damaged.
-    """
-
-    def value(name: str, item: Any) -> Any:
-        if isinstance(item, dict):
-            return classes[name](**{key: value(key, part) for key, part in item.items()})
-        if isinstance(item, list):
-            return tuple(value(name, part) for part in item)
-        return item
-
-    try:
-        return cls(**{name: value(name, item) for name, item in plain_json.loads(text).items()})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # InvalidSpec is a ValueError
-        raise _damaged(identifier, error) from error
-
-
-def _damaged(identifier: str, error: Exception) -> StoreError:
-    return StoreError(identifier, f"the record of {identifier[:12]} is damaged: {error}", hint="remove it")

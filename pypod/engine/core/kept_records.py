@@ -14,7 +14,7 @@ from pypod.kernel.descriptors import read_file, write_all
 from pypod.model import plain_json
 from pypod.model.ids import is_id
 from pypod.model.value import Value
-from pypod.store import networks, records, stored_specs
+from pypod.store import networks, records, rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _connections(context: Context, identifier: str, attached_to: Iterable[Networ
     by_id = {network.id: network for network in attached_to}
     found = networks.connections_of(context.database, identifier) if by_id else []
     return [
-        [stored_specs.to_json(one) for one in (asked, made, by_id[asked.network])]
+        [rows.to_json(one) for one in (asked, made, by_id[asked.network])]
         for asked, made in found
         if made is not None and asked.network in by_id
     ]

@@ -7,7 +7,7 @@ from pypod.engine.core.locks import Lock
 from pypod.engine.resources import groups
 from pypod.engine.resources.limits import from_options, settings_of
 from pypod.errors import InvalidSpec, Unsupported
-from pypod.store import records, stored_specs
+from pypod.store import records, rows, stored_specs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ def update(context: Context, record: ContainerRecord, options: LimitOptions) -> 
         spec = stored_specs.container_spec(record)
         whole = _together(spec.limits, limits)
         _write(context, [record.cgroup] if running else [], limits, whole)
-        records.replace_spec(
-            context.database, "containers", record.id, stored_specs.to_json(spec.replace(limits=whole))
-        )
+        records.replace_spec(context.database, "containers", record.id, rows.to_json(spec.replace(limits=whole)))
         kept_records.renew(context, record.id)
 
 
@@ -58,7 +56,7 @@ def update_pod(context: Context, record: PodRecord, members: Sequence[ContainerR
         whole = _together(spec.limits, limits)
         paths = {path for path in map(groups.pod_group, members) if path and not context.cgroups.is_empty(path)}
         _write(context, paths, limits, whole)
-        records.replace_spec(context.database, "pods", record.id, stored_specs.to_json(spec.replace(limits=whole)))
+        records.replace_spec(context.database, "pods", record.id, rows.to_json(spec.replace(limits=whole)))
         for one in members:
             kept_records.renew(context, one.id)
 

@@ -15,7 +15,7 @@ from pypod.images.new_file import write_file
 from pypod.kernel.descriptors import read_file
 from pypod.model.secret import SecretSpec, is_secret_id
 from pypod.store import secrets
-from pypod.store.stored_specs import to_json
+from pypod.store.rows import to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
