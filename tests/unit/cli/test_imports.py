@@ -89,7 +89,7 @@ def test_other_places_of_cached_files_are_left_to_python(package: Path, flags: t
 
 
 def test_the_program_finds_its_modules_so() -> None:
-    """With a loaded command, all of its modules but those that led to the finder come from it."""
+    """The finder finds all modules of a command but those that were imported before it."""
     code = """
 import os, sys
 end, os._exit = os._exit, None
