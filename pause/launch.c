@@ -28,7 +28,7 @@ int main(int argc, char **argv)
 			supervise_nobody(&it);
 		return 0;
 	}
-	supervise_start(&it, as_they_are);
+	supervise_start(&it, as_they_are, NULL);
 	/* a user's program as the infra must not inherit the host's sockets: we stay and hold them until it ends */
 	if (it.leave && (!it.held.count || hold_is_handed_on(&it.plan)))
 		return 0;

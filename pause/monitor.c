@@ -28,7 +28,7 @@
 enum { OUT, ERR, STREAMS };
 
 struct monitor {
-	struct supervised it;
+	struct supervised it; /* first: open_files gets it */
 	struct attach attach;
 	int streams[STREAMS]; /* the container's output; -1 after its end */
 	int signals;
@@ -96,32 +96,40 @@ static void set_off(struct monitor *monitor)
 	close(REPORT_FD);
 }
 
+/* Open what the process itself does not need: it is on its way already. */
+static const char *open_files(struct supervised *it, const struct record **failed)
+{
+	struct monitor *monitor = (struct monitor *)it;
+	const struct record *log = plan_find(&it->plan, OP_log);
+	const struct record *attach = plan_find(&it->plan, OP_attach);
+	const struct record *group = plan_find(&it->plan, OP_group_kill);
+	const struct record *oom_file = plan_find(&it->plan, OP_oom_file);
+
+	*failed = log;
+	if (log && (monitor->log = log_open(text(log, 0))) < 0)
+		return "open";
+	*failed = group;
+	if (group && (monitor->group = open(text(group, 0), O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		return "open";
+	/* by descriptor, like the group; where the kernel does not count, the file does not exist */
+	monitor->oom_file = oom_file ? open(text(oom_file, 0), O_RDONLY | O_CLOEXEC) : -1;
+	*failed = attach;
+	if (!attach || attach_listen(&monitor->attach, text(attach, 0)) < 0)
+		return "bind";
+	monitor->attach.owner = it->owner;
+	if (plan_find(&it->plan, OP_await_start) &&
+	    (monitor->starter = listen_in(text(attach, 0), "start", SOCK_SEQPACKET)) < 0)
+		return "bind";
+	return NULL;
+}
+
 static void start(struct monitor *monitor)
 {
-	const struct record *log = plan_find(&monitor->it.plan, OP_log);
-	const struct record *attach = plan_find(&monitor->it.plan, OP_attach);
 	const struct record *last_act = plan_find(&monitor->it.plan, OP_finally);
-	const struct record *group = plan_find(&monitor->it.plan, OP_group_kill);
-	const struct record *oom_file = plan_find(&monitor->it.plan, OP_oom_file);
 	int standard[3];
 	sigset_t child;
 
-	monitor->log = log ? log_open(text(log, 0)) : -1;
-	if (log && monitor->log < 0)
-		die_at(monitor, log, "open");
-	monitor->group = group ? open(text(group, 0), O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (group && monitor->group < 0)
-		die_at(monitor, group, "open");
-	/* by descriptor, like the group; where the kernel does not count, the file does not exist */
-	monitor->oom_file = oom_file ? open(text(oom_file, 0), O_RDONLY | O_CLOEXEC) : -1;
-	monitor->attach.listener = -1;
-	if (!attach || attach_listen(&monitor->attach, text(attach, 0)) < 0)
-		die_at(monitor, attach, "bind");
-	monitor->attach.owner = monitor->it.owner;
-	monitor->starter = -1;
-	if (plan_find(&monitor->it.plan, OP_await_start) &&
-	    (monitor->starter = listen_in(text(attach, 0), "start", SOCK_SEQPACKET)) < 0)
-		die_at(monitor, attach, "bind");
+	monitor->log = monitor->group = monitor->oom_file = monitor->starter = -1;
 	open_streams(monitor, standard);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
@@ -130,7 +138,7 @@ static void start(struct monitor *monitor)
 		die_at(monitor, NULL, "signalfd");
 	/* with the host's pid namespace, the container's orphans come to us */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	supervise_start(&monitor->it, standard);
+	supervise_start(&monitor->it, standard, open_files);
 	for (int i = 0; i < 3; i++)
 		if (standard[i] >= 0)
 			close(standard[i]);

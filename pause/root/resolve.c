@@ -90,6 +90,7 @@ int resolve(const struct process *process, const char *path, int flags, const ch
 		prefix[at++ - path] = '\0';
 		parent = open_inside(process, prefix, O_PATH | O_DIRECTORY);
 	}
+	bool is_missing = parent >= 0;
 	if (parent < 0) {
 		parent = open_inside(process, "/", O_PATH | O_DIRECTORY);
 		at = path + strspn(path, "/");
@@ -101,8 +102,9 @@ int resolve(const struct process *process, const char *path, int flags, const ch
 		memcpy(prefix, path, end - path);
 		prefix[end - path] = '\0';
 		*call = "openat2";
-		fd = open_inside(process, prefix, O_PATH | (is_directory ? O_DIRECTORY : 0));
-		if (fd < 0 && errno == ENOENT) {
+		if (!is_missing)
+			fd = open_inside(process, prefix, O_PATH | (is_directory ? O_DIRECTORY : 0));
+		if (is_missing || (fd < 0 && errno == ENOENT)) {
 			*call = is_directory ? "mkdirat" : "openat";
 			if (make_entry(parent, prefix + (at - path), is_directory) == 0 || errno == EEXIST) {
 				*call = "openat2";

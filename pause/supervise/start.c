@@ -196,7 +196,20 @@ void supervise_release(struct supervised *it, int caller)
 	tell(it, socket);
 }
 
-void supervise_start(struct supervised *it, const int standard[3])
+static int do_meanwhile(struct supervised *it, meanwhile *work, struct report *failure)
+{
+	const struct record *record = NULL;
+	const char *call = work(it, &record);
+
+	if (!call)
+		return 0;
+	failure->error = errno;
+	failure->operation = record ? position(it, record) : 0;
+	snprintf(failure->call, sizeof failure->call, "%s", call);
+	return -1;
+}
+
+void supervise_start(struct supervised *it, const int standard[3], meanwhile *work)
 {
 	const struct record *clone = plan_find(&it->plan, OP_clone);
 	bool mapped = plan_find(&it->plan, OP_idmap) || plan_find(&it->plan, OP_idmap_by);
@@ -241,6 +254,8 @@ void supervise_start(struct supervised *it, const int standard[3])
 		allow_start(pair[0]);
 	}
 	connected = later || connect_to_host(it, pair[0], &failure) == 0;
+	if (connected && work && do_meanwhile(it, work, &failure) < 0)
+		withdraw(it, pair[0], &failure);
 	if (connected && !(recorded = later || write_status(it) == 0)) {
 		strcpy(failure.call, "write");
 		failure.error = errno;

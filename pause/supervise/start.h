@@ -3,9 +3,13 @@
 
 #include "supervise/supervised.h"
 
+/* What the supervisor does while the process prepares itself, and before anything says that the process runs. Returns
+ * NULL; or the call that failed, with errno, and the record that asked for it. */
+typedef const char *meanwhile(struct supervised *it, const struct record **record);
+
 /* Create the process with `standard` as its 0, 1, 2 (-1: unchanged), record it, and report the outcome to Python: it
- * runs, or it is `waiting`. Does not return on failure. */
-void supervise_start(struct supervised *it, const int standard[3]);
+ * runs, or it is `waiting`. `work` may be NULL. Does not return on failure. */
+void supervise_start(struct supervised *it, const int standard[3], meanwhile *work);
 
 /* Let an initialized process run, and report the outcome to the caller at the other end of this socket, which is closed
  * here. Does not return on failure. */

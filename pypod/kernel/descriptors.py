@@ -23,6 +23,14 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
             select.select([], [fd], [])
 
 
+def read_whole(fd: int, limit_bytes: int) -> bytes:
+    """Return the content of a regular file that was just opened, no more than ``limit_bytes`` of it. Raises OSError.
+
+    The buffer is as large as the file: one as large as the limit would be mapped and unmapped each time.
+    """
+    return os.read(fd, min(os.fstat(fd).st_size, limit_bytes))
+
+
 def read_file(path: str, limit_bytes: int) -> bytes:
     """Return the content of a file, no more than about ``limit_bytes`` of it; a link is not followed. Raises OSError.
 

@@ -22,13 +22,14 @@ class Op:
     Raises TypeError, naming the argument, when one is missing or there is one too many.
     """
 
-    __slots__ = ("arguments", "name")
+    __slots__ = ("arguments", "encoded", "name")
 
     def __init__(self, name: str, *arguments: Argument) -> None:
         if len(arguments) != len(OPERATIONS[name][1]):  # a + or * counts as one argument, and there may be exactly one
             _check(name, arguments)
         self.name = name
         self.arguments = arguments
+        self.encoded = b""  # its record, once it is known to be in many plans
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Op) and (self.name, self.arguments) == (other.name, other.arguments)
@@ -90,6 +91,9 @@ _U32 = [number.to_bytes(4, "little") for number in range(128)]  # creating each 
 def _encode(ops: Iterable[Op]) -> bytes:
     parts: list[bytes] = []
     for op in ops:
+        if op.encoded:
+            parts.append(op.encoded)
+            continue
         arguments: tuple[Any, ...] = op.arguments
         number, kinds, _, _, _ = OPERATIONS[op.name]
         count = len(arguments)
@@ -113,6 +117,22 @@ def _encode(ops: Iterable[Op]) -> bytes:
         except (AttributeError, TypeError) as error:
             raise _mistyped(op) from error
     return b"".join(parts)
+
+
+_shared: dict[tuple[Argument, ...], Op] = {}
+_MANY = 1024
+
+
+def shared(name: str, *arguments: Argument) -> Op:
+    """Return an operation that is the same in plan after plan: it is made and encoded once."""
+    words = (name, *arguments)
+    op = _shared.get(words)
+    if op is None:
+        if len(_shared) >= _MANY:
+            _shared.clear()
+        op = _shared[words] = Op(name, *arguments)
+        op.encoded = op.encode()
+    return op
 
 
 _TYPES = {"n": int, "i": int, "b": bytes}

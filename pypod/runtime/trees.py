@@ -6,7 +6,7 @@ They are not in the OCI configuration: a mount of type cgroup there brings all t
 from __future__ import annotations
 
 from pypod.model.value import Value
-from pypod.runtime.ops import MOUNT_ATTRIBUTES, MS_PRIVATE, Op
+from pypod.runtime.ops import MOUNT_ATTRIBUTES, MS_PRIVATE, Op, shared
 
 _QUIET = sum(MOUNT_ATTRIBUTES[word] for word in ("nosuid", "nodev", "noexec"))
 
@@ -22,7 +22,7 @@ class Tree(Value):
 
 def opening(trees: tuple[Tree, ...], first: int) -> list[Op]:
     """Return the operations that take groups from the host, into slots from ``first`` on."""
-    return [Op("open_tree", slot, one.source, 0) for slot, one in enumerate(trees, first) if not one.options]
+    return [shared("open_tree", slot, one.source, 0) for slot, one in enumerate(trees, first) if not one.options]
 
 
 def mounting(trees: tuple[Tree, ...], first: int) -> list[Op]:
@@ -31,9 +31,9 @@ def mounting(trees: tuple[Tree, ...], first: int) -> list[Op]:
     for slot, one in enumerate(trees, first):
         attributes = _QUIET | (0 if one.writable else MOUNT_ATTRIBUTES["ro"])
         if one.options:
-            ops.append(Op("mount", "cgroup", "cgroup", one.target, attributes, *one.options))
+            ops.append(shared("mount", "cgroup", "cgroup", one.target, attributes, *one.options))
         else:
-            ops.append(Op("bind", slot, one.target, attributes, MS_PRIVATE, 0))
+            ops.append(shared("bind", slot, one.target, attributes, MS_PRIVATE, 0))
         directory, _, name = one.target.rpartition("/")
-        ops += [Op("symlink", name, f"{directory}/{part}") for part in name.split(",") if part != name]
+        ops += [shared("symlink", name, f"{directory}/{part}") for part in name.split(",") if part != name]
     return ops

@@ -39,10 +39,13 @@ def joining_networks(database: Database) -> set[str]:
 
 def secrets_of(database: Database, container_ids: Iterable[str]) -> set[str]:
     """Return the ids of the secrets that some containers use."""
+    ids = tuple(container_ids)
+    if not ids:
+        return set()
     with database.transaction(write=False) as connection:
         return {
             secret
-            for one in container_ids
+            for one in ids
             for (secret,) in connection.execute("SELECT secret FROM container_secrets WHERE container_id = ?", (one,))
         }
 
@@ -50,6 +53,8 @@ def secrets_of(database: Database, container_ids: Iterable[str]) -> set[str]:
 def volumes_only_of(database: Database, container_ids: Iterable[str]) -> list[str]:
     """Return the anonymous volumes, sorted, that only these containers use."""
     going = set(container_ids)
+    if not going:
+        return []
     # Few containers have any. One statement over all of them, by json_each, takes five times as long.
     with database.transaction(write=False) as connection:
         found = {volume for one in going for (volume,) in connection.execute(_ANONYMOUS, (one,))}

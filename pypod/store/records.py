@@ -41,6 +41,10 @@ def parse_owner(text: str) -> Owner | None:
     return Owner(pid=int(words[0]), start_time=int(words[1]), boot_id=words[2])
 
 
+# Most use neither, which saves a query. The triggers that fill the tables look for the same words (schema.py).
+_VOLUME, _SECRET = '"volume"', '"secret_id"'
+
+
 class PodRecord(Value):
     """A row of the table of pods; store/stored_specs.py writes and reads ``spec_json`` and the columns after it."""
 
@@ -53,6 +57,11 @@ class PodRecord(Value):
     labels: str = "[]"
     publishes_ports: int = 0
     has_auto_ids: int = 0
+
+    @property
+    def may_use_volumes(self) -> bool:
+        """Whether the table of containers' volumes may have rows of its infra."""
+        return _VOLUME in self.spec_json
 
 
 class ContainerRecord(Value):
@@ -74,6 +83,16 @@ class ContainerRecord(Value):
     publishes_ports: int = 0
     has_auto_ids: int = 0
     has_healthcheck: int = 0
+
+    @property
+    def may_use_volumes(self) -> bool:
+        """Whether the table of containers' volumes may have rows of it."""
+        return _VOLUME in self.spec_json
+
+    @property
+    def may_use_secrets(self) -> bool:
+        """Whether the table of containers' secrets may have rows of it."""
+        return _SECRET in self.spec_json
 
 
 _POD_COLUMNS, _CONTAINER_COLUMNS = (

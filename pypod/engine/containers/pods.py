@@ -63,8 +63,9 @@ def _remove_locked(context: Context, record: PodRecord, timeout_s: float | None)
         detaching.detach(context, one.id)
         stopping.release_volumes(context, one)
     directories = [*(context.layout.container(one.id) for one in everyone), context.layout.pod(record.id)]
-    own = dependencies.volumes_only_of(context.database, [one.id for one in everyone])
-    secrets = dependencies.secrets_of(context.database, [one.id for one in everyone])
+    using = [one.id for one in everyone if record.may_use_volumes or one.may_use_volumes]
+    own = dependencies.volumes_only_of(context.database, using)
+    secrets = dependencies.secrets_of(context.database, [one.id for one in everyone if one.may_use_secrets])
     kept_records.forget(context, [one.id for one in everyone])
     stopping.forget(context, lambda: records.remove_pod(context.database, record, own), directories, own)
     stopping.delete_unneeded(context, secrets)

@@ -18,6 +18,8 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pypod.engine.core.context import Context
     from pypod.store.records import ContainerRecord, PodRecord
 
@@ -58,7 +60,8 @@ def start(context: Context, record: PodRecord, lock: Lock) -> None:
         attached = of_container(context, infra.id)
         files.of_pod(context, record, context.pod_spec(record), infra, attached).perform()
         return
-    require_no_members(context, record)
+    everyone = records.all_containers(context.database, pod_id=record.id)
+    require_no_members(context, record, everyone)
     program = infra_start.program(context)
     with Boundary(f"start pod {record.name}"):
         effects.perform(program.preparations(context))
@@ -68,7 +71,8 @@ def start(context: Context, record: PodRecord, lock: Lock) -> None:
             shared,
             Undoing() as undoing,
         ):
-            infra = records.find_container(context.database, record.infra_id)
+            known = (one for one in everyone if one.id == record.infra_id)
+            infra = next(known, None) or records.find_container(context.database, record.infra_id)
             begun = infra_start.InfraStart.resolve(context, infra, record, asking=True)
             undoing.add(lambda: detaching.detach(context, infra.id))
             attached = attachments.attach(context, infra.id)
@@ -77,11 +81,11 @@ def start(context: Context, record: PodRecord, lock: Lock) -> None:
             undoing.keep()
 
 
-def require_no_members(context: Context, record: PodRecord, but: str = "") -> None:
+def require_no_members(context: Context, record: PodRecord, everyone: Iterable[ContainerRecord], but: str = "") -> None:
     """Raise PodBroken while members of an earlier infra are running, except the one with the id ``but``."""
     alive = [
         member.name
-        for member in records.all_containers(context.database, pod_id=record.id)
+        for member in everyone
         if member.id not in (record.infra_id, but) and observe.state_of(context, member.id).alive
     ]
     if alive:

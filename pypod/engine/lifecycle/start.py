@@ -285,7 +285,7 @@ def require_startable(context: Context, record: ContainerRecord) -> None:
     """Raise PodBroken when a member could not be started again if it were stopped now."""
     pod = records.find_pod(context.database, record.pod_id)
     if pod.infra_id and not infra.ready(context, pod):
-        infra.require_no_members(context, pod, but=record.id)
+        infra.require_no_members(context, pod, records.all_containers(context.database, pod_id=pod.id), but=record.id)
 
 
 def _start_member(context: Context, record: ContainerRecord, caller: Caller | None, *, attended: bool) -> None:

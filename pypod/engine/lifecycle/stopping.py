@@ -128,7 +128,7 @@ def _end(context: Context, running: list[Running], timeout_s: float | None, star
 
 def release_volumes(context: Context, record: ContainerRecord) -> None:
     """Unmount the file systems of volumes that a container that has ended was the last to use."""
-    if '"volume"' not in record.spec_json:
+    if not record.may_use_volumes:
         return
     from pypod.engine.storage import volume_mounts
 
@@ -186,9 +186,11 @@ def request(context: Context, one: Running, timeout_s: float | None, starting_s:
 
 def _show_as_stopping(context: Context, running: Iterable[Running]) -> list[str]:
     """Say in the directories of containers that this process is stopping them; return the files that say so."""
+    paths = [f"{one.directory}/{observe.STOPPING_FILE}" for one in running]
+    if not paths:
+        return []
     own = os.getpid()
     content = f"{own} {context.proc.start_time(own) or 0}".encode()
-    paths = [f"{one.directory}/{observe.STOPPING_FILE}" for one in running]
     for path in paths:
         observe.write_stopping(path, content)
     return paths
@@ -262,10 +264,12 @@ def remove(
             groups.clear(context, record.cgroup)
             detaching.unplug_and_detach(context, record.id)
             release_volumes(context, record)
-            own = dependencies.volumes_only_of(context.database, [record.id]) if volumes else []
+            own = dependencies.volumes_only_of(
+                context.database, [record.id] if volumes and record.may_use_volumes else []
+            )
             if record.pod_id:
                 member_names.remove(f"{context.layout.pod(record.pod_id)}/hosts", record.name)
-            secrets = dependencies.secrets_of(context.database, [record.id])
+            secrets = dependencies.secrets_of(context.database, [record.id] if record.may_use_secrets else [])
             kept_records.forget(context, [record.id])
             forget(context, lambda: records.remove_container(context.database, record, own), [directory], own)
             delete_unneeded(context, secrets)

@@ -52,23 +52,32 @@ def unplug_and_detach(context: Context, container_id: str) -> None:
     They still have its addresses, which will be allocated again, so they are made unreachable. Raises OSError, and
     LaunchFailed for a user's.
     """
-    for _, made in networks.connections_of(context.database, container_id):
-        if made and made.host_interface:
-            from pypod.engine.networks import user_bridges
-            from pypod.network import links
+    made = [one for _, one in networks.connections_of(context.database, container_id) if one]
+    for interface in filter(None, (one.host_interface for one in made)):
+        from pypod.engine.networks import user_bridges
+        from pypod.network import links
 
-            if user_bridges.are_elsewhere(context):
-                user_bridges.release(context, made.host_interface)
-            else:
-                links.release(made.host_interface)
-    detach(context, container_id)
+        if user_bridges.are_elsewhere(context):
+            user_bridges.release(context, interface)
+        else:
+            links.release(interface)
+    _wait_for_ports(context, container_id)
+    if made:
+        _give_back(context, container_id)
 
 
 def detach(context: Context, container_id: str) -> None:
     """Detach a container that has ended: release its addresses and remove what leads to them. Idempotent."""
+    _wait_for_ports(context, container_id)
+    if any(made for _, made in networks.connections_of(context.database, container_id)):
+        _give_back(context, container_id)
+
+
+def _wait_for_ports(context: Context, container_id: str) -> None:
     observe.wait_for_process(f"{context.layout.container(container_id)}/network", context.boot_id)
-    if not any(made for _, made in networks.connections_of(context.database, container_id)):
-        return
+
+
+def _give_back(context: Context, container_id: str) -> None:
     from pypod.engine.networks import bridge_sweep, published, user_bridges
 
     attached = of_container(context, container_id)

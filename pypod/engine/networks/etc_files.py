@@ -6,6 +6,7 @@ import os
 
 from pypod.engine.core.effects import Effect
 from pypod.engine.storage.layers import etc_file
+from pypod.kernel.descriptors import read_whole
 from pypod.kernel.idmap import in_user_namespace
 from pypod.model.network import BRIDGE, packed_address
 from pypod.model.network_flags import HOST_GATEWAY, NO_SEARCH
@@ -273,7 +274,7 @@ def _host_file(path: str) -> str:
     except OSError:
         return ""
     try:
-        return os.read(fd, _LIMIT_BYTES).decode("utf-8", "replace")
+        return read_whole(fd, _LIMIT_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
     finally:

@@ -9,6 +9,7 @@ import fcntl
 import os
 
 from pypod.engine.core.effects import Effect
+from pypod.kernel.descriptors import read_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _change(hosts: str, change: Callable[[list[str]], list[str]]) -> None:
         return
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        content = os.read(fd, _LIMIT_BYTES)
+        content = read_whole(fd, _LIMIT_BYTES)
         before = content.decode("utf-8", "surrogateescape").splitlines()
         after = change(before)
         if after != before and len(content) < _LIMIT_BYTES:

@@ -188,8 +188,10 @@ def _group(
     accounted: tuple[str, ...],
 ) -> Group:
     pod_path = pod_group(record)
-    above = settings_of(context, pod.limits) if pod is not None and pod.limits is not None and pod_path else ()
-    updated = context.cgroups.present(pod_path) if pod_path else ()
+    above: tuple[Setting, ...] = ()
+    updated: tuple[str, ...] = ()
+    if pod is not None and pod.limits is not None and pod_path:
+        above, updated = settings_of(context, pod.limits), context.cgroups.present(pod_path)
     return Group(record.cgroup, settings, pod_path, above, accounted, updated)
 
 

@@ -33,7 +33,7 @@ UNLIMITED = f"{DEFAULT_PARENT}/unlimited"  # shown to containers in trees where 
 class LegacyDriver:
     """Groups in several v1 trees. The contract is that of ``driver.Driver``."""
 
-    __slots__ = ("_directories", "_legacy", "_tracking", "mode", "shown")
+    __slots__ = ("_directories", "_legacy", "_tracking", "_trees", "mode", "shown")
 
     prefix = ""
 
@@ -43,6 +43,7 @@ class LegacyDriver:
         self._directories = {
             name: hierarchy.directory for hierarchy in hierarchies.legacy for name in hierarchy.controllers
         }
+        self._trees: dict[tuple[str, ...], tuple[ShownTree, ...]] = {}
         self._tracking: UnifiedDriver | TrackingTree
         if hierarchies.unified is not None:
             self._tracking = UnifiedDriver(hierarchies.unified.directory)
@@ -81,6 +82,12 @@ class LegacyDriver:
         return tuple(name for name in self._directories if name == "name=systemd")
 
     def trees(self, own: Collection[str]) -> tuple[ShownTree, ...]:
+        chosen = tuple(own)  # the same for nearly all containers
+        if chosen not in self._trees:
+            self._trees = {chosen: self._trees_with(chosen)}
+        return self._trees[chosen]
+
+    def _trees_with(self, own: tuple[str, ...]) -> tuple[ShownTree, ...]:
         return tuple(
             ShownTree(
                 f"/sys/fs/cgroup/{os.path.basename(one.directory)}",

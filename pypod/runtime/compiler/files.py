@@ -14,6 +14,7 @@ from pypod.runtime.ops import (
     MS_SLAVE,
     MS_UNBINDABLE,
     Op,
+    shared,
 )
 
 TYPE_CHECKING = False
@@ -88,7 +89,7 @@ def mounting(config: dict[str, Any], around: Surroundings) -> list[Op]:
             continue
         own = [word for word in words if word not in MOUNT_ATTRIBUTES and word not in _OURS]
         name = "mount_with_content" if "tmpcopyup" in words else "mount"
-        ops.append(Op(name, mount["type"], mount["source"], target, attributes, *own))
+        ops.append(shared(name, mount["type"], mount["source"], target, attributes, *own))
     if around.trees:
         from pypod.runtime import trees
 
@@ -104,12 +105,12 @@ def devices(config: dict[str, Any]) -> list[Op]:
         asked = config["linux"]["devices"]
         replaced = {one["path"] for one in asked}
         ops = [
-            Op("device", f"/dev/{name}", major, minor, _CHARACTER | 0o666)
+            shared("device", f"/dev/{name}", major, minor, _CHARACTER | 0o666)
             for name, major, minor in _DEVICES
             if f"/dev/{name}" not in replaced
         ]
         ops += map(_device, asked)
-        ops += [Op("symlink", text, target) for text, target in _LINKS]
+        ops += [shared("symlink", text, target) for text, target in _LINKS]
     return [*ops, Op("console", 1)] if config["process"]["terminal"] else ops
 
 
@@ -140,4 +141,4 @@ def account(config: dict[str, Any], around: Surroundings) -> list[Op]:
 
 
 def propagation(config: dict[str, Any]) -> Op:
-    return Op("propagation", MS_REC | _PROPAGATIONS[config["linux"]["rootfsPropagation"]])
+    return shared("propagation", MS_REC | _PROPAGATIONS[config["linux"]["rootfsPropagation"]])

@@ -19,7 +19,7 @@ from pypod.kernel.abi import (
 from pypod.runtime.compiler.files import account, devices, entries, given, mounting, propagation, root, secret_files
 from pypod.runtime.compiler.process import keeps_groups, oom_score, prepared, secured
 from pypod.runtime.compiler.slots import opened
-from pypod.runtime.ops import MOUNT_ATTRIBUTES, MS_REC, MS_SLAVE, Op
+from pypod.runtime.ops import MOUNT_ATTRIBUTES, MS_REC, MS_SLAVE, Op, shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
         *entries(config, around),
         *account(config, around),
         *[Op("sysctl", key.replace(".", "/"), value) for key, value in config["linux"]["sysctl"].items()],
-        *[Op("mask", path) for path in config["linux"]["maskedPaths"]],
-        *[Op("read_only", path) for path in config["linux"]["readonlyPaths"]],
+        *[shared("mask", path) for path in config["linux"]["maskedPaths"]],
+        *[shared("read_only", path) for path in config["linux"]["readonlyPaths"]],
         # the image's working directory, while it can still be created
         *([Op("directory", config["process"]["cwd"])] if around.create_cwd and config["root"]["readonly"] else []),
         Op("pivot"),

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from pypod.kernel.descriptors import write_all
+from pypod.kernel.descriptors import read_whole, write_all
 
 MORE_THAN_A_PIPE_HOLDS = bytes(range(256)) * 1024
 
@@ -42,3 +42,13 @@ def test_an_error_is_raised() -> None:
         write_all(writer, b"")
     finally:
         os.close(writer)
+
+
+def test_a_file_is_read_up_to_the_limit(tmp_path) -> None:
+    (tmp_path / "file").write_bytes(b"abcdef")
+    for limit_bytes, expected in ((3, b"abc"), (6, b"abcdef"), (100, b"abcdef")):
+        fd = os.open(tmp_path / "file", os.O_RDONLY)
+        try:
+            assert read_whole(fd, limit_bytes) == expected
+        finally:
+            os.close(fd)

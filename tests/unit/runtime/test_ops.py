@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pypod.runtime import ops as ops_module
 from pypod.runtime.operations import OPERATIONS
-from pypod.runtime.ops import Op, Plan
+from pypod.runtime.ops import Op, Plan, shared
 from tests.unit.plan_cases import records
 
 # the possible words of a command line: text, and bytes that are not text, as lone surrogates
@@ -174,3 +175,19 @@ def test_a_plan_is_a_value() -> None:
     assert Op("mask", "/a") != Op("read_only", "/a")
     assert len({Op("mask", "/a"), Op("mask", "/a"), Op("mask", "/b")}) == 2
     assert eval(repr(Op("seccomp", b"b", 1)), {"Op": Op}) == Op("seccomp", b"b", 1)  # noqa: S307
+
+
+def test_a_shared_operation_is_made_once_and_has_the_bytes_of_any_other() -> None:
+    words: tuple[Any, ...] = ("bind", 3, "/a", 1, 2, 0)
+    assert shared(*words) is shared(*words)
+    assert Plan([shared(*words), Op("pivot")]).encode() == Plan([Op(*words), Op("pivot")]).encode()
+
+
+def test_the_memory_of_shared_operations_is_bounded() -> None:
+    for number in range(3 * ops_module._MANY):
+        shared("mask", f"/{number}")
+    assert len(ops_module._shared) <= ops_module._MANY
+
+
+def test_numbers_and_truth_values_that_are_equal_have_equal_bytes() -> None:
+    assert shared("bind", 1, "/b", 0, 0, 1).encode() == shared("bind", True, "/b", 0, 0, True).encode()

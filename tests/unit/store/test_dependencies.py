@@ -16,6 +16,7 @@ from pypod.model.mount import Mount
 from pypod.model.namespace import POD, Mode
 from pypod.model.pod import PodSpec
 from pypod.model.port import Port
+from pypod.model.secret import SecretUse
 from pypod.model.value import Value
 from pypod.store import dependencies, records, restoring, stored_specs, volumes
 from pypod.store.database import Database
@@ -168,3 +169,19 @@ def test_damaged_labels_say_so(labels: str) -> None:
 def test_labels_are_as_the_specification_has_them() -> None:
     columns = stored_specs.columns(FULL)
     assert plain_json.loads(columns["labels"]) == plain_json.loads(columns["spec_json"])["labels"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "volumes", "secrets"),
+    [
+        (PLAIN, False, False),
+        (FULL, True, False),
+        (AUTO, True, False),
+        (PLAIN.replace(secrets=(SecretUse(secret_id="1" * 25, name="s", target="s"),)), False, True),
+    ],
+)
+def test_a_record_knows_whether_the_tables_may_have_rows_of_it(
+    spec: ContainerSpec, volumes: bool, secrets: bool
+) -> None:
+    record = container(A, spec)
+    assert (record.may_use_volumes, record.may_use_secrets) == (volumes, secrets)
