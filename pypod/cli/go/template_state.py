@@ -35,6 +35,9 @@ class Tree:
             self.root.run(state)
         except RecursionError:
             raise TemplateError(self.name, f"{self.name}: nested too deeply") from None
+        except TemplateError as error:
+            error.written = "".join(state.out)
+            raise
         return "".join(state.out)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 else:
     _Fields = dict
 
-__all__ = ["NO_VALUE", "Moment", "NilList", "NilMap", "NoValue", "Struct", "TemplateError", "go_time"]
+__all__ = ["NO_VALUE", "Duration", "Moment", "NilList", "NilMap", "NoValue", "Struct", "TemplateError", "go_time"]
 
 
 class TemplateError(PypodError):
@@ -21,6 +21,7 @@ class TemplateError(PypodError):
     def __init__(self, name: str, message: str) -> None:
         super().__init__(f"template: {message}")
         self.name = name
+        self.written = ""  # the output up to the error
 
 
 class Struct(_Fields):
@@ -49,6 +50,31 @@ class NilMap(dict[str, str]):
 
 class NilList(list[str]):
     """A nil list: empty, and null in JSON."""
+
+
+_UNITS = ((1, "ns"), (1_000, "µs"), (1_000_000, "ms"))
+_SECOND_NS = 1_000_000_000
+
+
+class Duration(int):
+    """Nanoseconds, printed like Go's time.Duration (``1h0m0.5s``), and as a number in JSON."""
+
+    def __str__(self) -> str:
+        sign, ns = "-" if self < 0 else "", abs(int(self))
+        if 0 < ns < _SECOND_NS:
+            size, unit = next(row for row in reversed(_UNITS) if ns >= row[0])
+            return f"{sign}{_decimal(ns, size)}{unit}"
+        minutes, left_ns = divmod(ns, 60 * _SECOND_NS)
+        hours, minutes = divmod(minutes, 60)
+        words = [f"{hours}h"] if hours else []
+        words += [f"{minutes}m"] if hours or minutes else []
+        return f"{sign}{''.join(words)}{_decimal(left_ns, _SECOND_NS)}s"
+
+
+def _decimal(value: int, size: int) -> str:
+    whole, rest = divmod(value, size)
+    digits = len(str(size)) - 1
+    return f"{whole}.{rest:0{digits}}".rstrip("0").rstrip(".") if rest else str(whole)
 
 
 class Moment:

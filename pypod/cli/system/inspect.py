@@ -156,7 +156,7 @@ def _inspect(options: Parsed, root: str | None, kind: str, *, size: bool = False
                 problems.append(f'no such object: "{name}"' if kind == "all" else f"no such {kind} {name}")
             except PypodError as error:
                 problems.append(str(error))
-    _write(options["format"], found, bare=bare)
+    _write(_with_field_names(options["format"], kind), found, bare=bare)
     sys.stdout.flush()
     if not problems:
         return 0
@@ -214,6 +214,21 @@ def _find(engine: Engine, kind: str, name: str, *, size: bool) -> dict[str, Any]
     return engine.pods.get(name).inspect()
 
 
+# Words for fields, as podman replaces them anywhere in a template before it is parsed.
+_FIELD_NAMES = {
+    ".Src": ".Source",
+    ".Dst": ".Destination",
+    ".ImageID": ".Image",
+}
+_FIELD_NAMES_OF_IMAGES = {**_FIELD_NAMES, ".Config.Healthcheck": ".HealthCheck"}
+
+
+def _with_field_names(text: str, kind: str) -> str:
+    for word, name in (_FIELD_NAMES_OF_IMAGES if kind == "image" else _FIELD_NAMES).items():
+        text = text.replace(word, name)
+    return text
+
+
 def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:
     from pypod.cli.render.output import is_json
     from pypod.cli.system.inspect_form import as_json, for_template, text_of_json
@@ -233,5 +248,6 @@ def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:
         table, template = compile_format(text, name="inspect", functions=functions)
         output = template.render([for_template(one) for one in found])
     except TemplateError as error:
+        sys.stdout.write(error.written)
         raise InvalidSpec("--format", f"inspecting object: printing inspect output: {error}") from error
     sys.stdout.write(align(output) if table else output)

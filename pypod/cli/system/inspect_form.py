@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.go.json import json_text
-from pypod.cli.go.values import Moment, NilList, NilMap, Struct
+from pypod.cli.go.values import Duration, Moment, NilList, NilMap, Struct
 from pypod.model.moment import Timestamp
 
 TYPE_CHECKING = False
@@ -113,7 +113,6 @@ _OMITTED_FOR_PODS = {
 class _Formed(Struct):
     """A struct created from ``form``, the engine's data, which JSON shows."""
 
-    type_name = "interface {}"
     form: dict[str, Any]
 
 
@@ -130,6 +129,15 @@ class _Inspected(_Formed):
         if "NumContainers" in self and key in _OMITTED_FOR_PODS:
             return _OMITTED_FOR_PODS[key]
         return self[{"ID": "Id", "Healthcheck": "Health"}[key]]
+
+
+class _Healthcheck(_Formed):
+    """A health check: JSON has its times as numbers of nanoseconds."""
+
+    def __init__(self, form: dict[str, Any]) -> None:
+        times = {name: Duration(form.get(name, 0)) for name in ("StartPeriod", "Interval", "Timeout")}
+        super().__init__({"Test": form["Test"], **times, "Retries": form.get("Retries", 0)})
+        self.form = form
 
 
 class _Network(_Formed):
@@ -185,6 +193,23 @@ def network_struct(form: dict[str, Any]) -> Struct:
     return _Network(form)
 
 
+# Go's types of fields, as they are in messages.
+_TYPE_NAMES = {
+    "Config": "*define.InspectContainerConfig",
+    "GraphDriver": "*define.DriverData",
+    "Healthcheck": "*manifest.Schema2HealthConfig",
+    "HostConfig": "*define.InspectContainerHostConfig",
+    "ImageConfig": "*v1.ImageConfig",
+    "LogConfig": "*define.InspectLogConfig",
+    "NetworkSettings": "*define.InspectNetworkSettings",
+    "RestartPolicy": "*define.InspectRestartPolicy",
+    "RootFS": "*inspect.RootFS",
+    "State": "*define.InspectContainerState",
+}
+# The forms that are not just fields, by a field that no other form has.
+_FORMS: dict[str, type[_Formed]] = {"ipam_options": _Network, "Test": _Healthcheck}
+
+
 def as_json(value: Any, name: str = "") -> Any:
     """Return ``value`` with structs in their order and without the fields that podman's JSON omits."""
     if isinstance(value, dict):
@@ -206,8 +231,14 @@ def for_template(value: Any, name: str = "") -> Any:
             return {key: for_template(item) for key, item in value.items()}
         if name in _SETS:
             return {key: Struct() for key in value}
-        return _Network(value) if "ipam_options" in value else _Inspected(value)
+        form = next((form for mark, form in _FORMS.items() if mark in value), _Inspected)(value)
+        form.type_name = _TYPE_NAMES.get(_named(name, value), "interface {}")
+        return form
     return [for_template(item) for item in value] if isinstance(value, list) else value
+
+
+def _named(name: str, value: dict[str, Any]) -> str:
+    return "ImageConfig" if name == "Config" and "Hostname" not in value else name
 
 
 def text_of_json(value: Any) -> str:

@@ -250,3 +250,23 @@ def test_an_init_and_added_capabilities_are_shown(world, busybox) -> None:
         assert found["EffectiveCaps"] == ["CAP_NET_RAW"]
     finally:
         made.remove()
+
+
+def test_a_health_check_in_a_template_is_a_go_struct(world, busybox) -> None:
+    world.pypod.ok("create", "--name", "checked", "--health-cmd", "true", "--rootfs", busybox, "true")
+    try:
+        template = "{{.Config.Healthcheck}} {{json .Config.Healthcheck.Interval}}"
+        assert world.pypod.ok("inspect", "-f", template, "checked") == "{[CMD-SHELL true] 0s 30s 30s 3} 30000000000\n"
+    finally:
+        world.pypod.ok("rm", "checked")
+
+
+def test_what_a_template_wrote_before_its_error_is_shown(world) -> None:
+    result = world.pypod("inspect", "-f", "{{.Name}} {{.State.Nope}}", "web")
+    assert (result.returncode, result.stdout) == (125, "web ")
+    assert result.stderr.endswith("can't evaluate field Nope in type *define.InspectContainerState\n")
+
+
+def test_podman_s_words_for_fields(world) -> None:
+    template = "{{.ImageID}}{{range .Mounts}}{{.Src}} {{.Dst}};{{end}}"
+    assert world.pypod.ok("inspect", "-f", template, "web").startswith("/usr /mnt/usr;")

@@ -16,7 +16,7 @@ from pypod.cli.go.json import encode
 from pypod.cli.go.printf import sprintf
 from pypod.cli.go.strconv import quote, quote_rune, unquote
 from pypod.cli.go.template import Template, compile, render
-from pypod.cli.go.values import NO_VALUE, Struct, TemplateError
+from pypod.cli.go.values import NO_VALUE, Duration, Struct, TemplateError
 
 FEW = settings(max_examples=60, deadline=None, database=None)
 
@@ -417,3 +417,31 @@ def test_no_value_prints_as_itself_only_at_the_end() -> None:
     assert render("{{.a}} {{print .a}} {{printf `%v` .a}} {{eq .a nil}} {{len (print .a)}}", {}) == (
         "<no value> <nil> <nil> true 5"
     )
+
+
+# from the documentation of Go's Duration.String, and its examples
+@pytest.mark.parametrize(
+    ("ns", "shown"),
+    [
+        (0, "0s"),
+        (1, "1ns"),
+        (1_100, "1.1µs"),
+        (2_200_000, "2.2ms"),
+        (3_300_000_000, "3.3s"),
+        (5_000_000_000, "5s"),
+        (4 * 60 * 10**9 + 5 * 10**9, "4m5s"),
+        (4 * 60 * 10**9 + 5_001_000_000, "4m5.001s"),
+        (5 * 3600 * 10**9 + 6 * 60 * 10**9 + 7_001_000_000, "5h6m7.001s"),
+        (3600 * 10**9, "1h0m0s"),
+        (-90 * 10**9, "-1m30s"),
+    ],
+)
+def test_durations_print_as_in_go(ns: int, shown: str) -> None:
+    assert render("{{.}}", Duration(ns)) == shown
+    assert encode(Duration(ns)) == str(ns)
+
+
+def test_an_error_has_what_was_written_before_it() -> None:
+    with pytest.raises(TemplateError) as caught:
+        render("{{.A}} {{.B}}", Struct(A=1))
+    assert caught.value.written == "1 "
