@@ -6,7 +6,7 @@ import os
 import sys
 
 from pypod.cli import imports
-from pypod.cli.verbs import GROUPS, VERBS, commands_of, load
+from pypod.cli.verbs import DESCRIPTIONS, GROUPS, VERBS, commands_of, load
 from pypod.errors import InvalidSpec, PypodError
 
 TYPE_CHECKING = False
@@ -263,7 +263,8 @@ def _show_group(name: str) -> None:
     from pypod.cli.flags.parser import Command, usage
 
     summary, verbs = GROUPS[name]
-    group = load(verbs[""])[0] if "" in verbs else Command(path=f"pypod {name}", summary=summary)
+    told = Command(path=f"pypod {name}", summary=summary, description=DESCRIPTIONS.get(name, summary))
+    group = load(verbs[""])[0] if "" in verbs else told
     print(usage(group.replace(commands=tuple(commands_of(name)))), end="", flush=True)
 
 

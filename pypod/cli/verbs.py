@@ -223,6 +223,14 @@ GROUPS: dict[str, tuple[str, Verbs]] = {
     "volume": ("Manage volumes", VOLUME_VERBS),
 }
 
+# The others are described by their summaries, as in podman.
+DESCRIPTIONS = {
+    "healthcheck": "Run health checks on containers",
+    "manifest": "Creates, modifies, and pushes manifest lists and image indexes.",
+    "pod": "Pods are a group of one or more containers sharing the same network, pid and ipc namespaces.",
+    "volume": "Volumes are created in and can be shared between containers",
+}
+
 # Other words for a verb of a group, which its list of commands leaves out, as podman's does.
 _OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "": ("umount",),

@@ -190,7 +190,12 @@ def rename_container(connection: Connection, record: ContainerRecord, name: str)
     before, kind, spec = row
     if name == before:
         return
-    _take_name(connection, CONTAINER, name, record.id)
+    try:
+        _take_name(connection, CONTAINER, name, record.id)
+    except AlreadyExists as error:
+        taken = f"name {name} already in use, cannot rename container {record.id}: {error.holder_kind} already exists"
+        error.message = f"renaming container {record.id}: {taken}"
+        raise
     connection.execute("DELETE FROM names WHERE name = ?", (before,))
     if kind == CONTAINER:
         spec = renamed(spec, before, name)

@@ -6,7 +6,7 @@ from pypod.cli.flags import selection
 from pypod.cli.flags.objects import EXPLAIN, LATEST, PRESERVE
 from pypod.cli.flags.parser import Command, Flag, UsageError
 from pypod.cli.render.terminal import DEFAULT_DETACH_KEYS
-from pypod.errors import LaunchFailed, NoSuchUser, PypodError
+from pypod.errors import InvalidSpec, LaunchFailed, NoSuchUser, PypodError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ def run_exec(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod exec``."""
     from pypod.api.engine import Engine
     from pypod.cli.containers.following import warn_without_terminal
-    from pypod.cli.flags.text_files import environment
     from pypod.cli.render.terminal import detach_keys
 
     passed = {}
@@ -57,7 +56,7 @@ def run_exec(options: Parsed, root: str | None) -> int:
     with Engine(root) as engine:
         container, command = _target(engine, options)
         asked: dict[str, Any] = {
-            "environment": environment(options["env"], options["env-file"]),
+            "environment": _environment(options),
             "user": options["user"],
             "working_directory": options["workdir"],
             "privileged": options["privileged"],
@@ -100,6 +99,16 @@ def _exit_code(error: PypodError, *, detach: bool) -> int:
     if isinstance(error, LaunchFailed) and not isinstance(error, NoSuchUser):
         return error.exit_code
     return _NOT_TRIED
+
+
+def _environment(options: Parsed) -> dict[str, str]:
+    from pypod.cli.flags.text_files import environment
+
+    try:
+        return environment(options["env"], options["env-file"])
+    except InvalidSpec as error:
+        error.message = f"parsing environment variables: {error.message}"
+        raise
 
 
 def _target(engine: Engine, options: Parsed) -> tuple[Container, list[str]]:

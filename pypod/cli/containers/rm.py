@@ -29,6 +29,7 @@ RM = Command(
         TIME,
         Flag(name="force", short="f", kind="bool", help="Force removal of a running or unusable container"),
         Flag(name="depend", kind="bool", help="Remove container and all containers that depend on it"),
+        Flag(name="storage", kind="bool", hidden=True, help="Remove container from storage library"),
         Flag(name="volumes", short="v", kind="bool", help="Remove anonymous volumes associated with the container"),
     ),
     examples=("pypod rm ctrID", "pypod rm --force --all"),

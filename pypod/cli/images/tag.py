@@ -45,7 +45,8 @@ def _full(name: str) -> str:
     try:
         return full_name(name)
     except InvalidSpec as error:
-        error.message = f'normalizing name "{name}": {error.message}'
+        if "digest" not in error.message:
+            error.message = f'normalizing name "{name}": {error.message}'
         raise
 
 

@@ -22,6 +22,7 @@ from pypod.model.images.form import FAMILIES
 from pypod.model.images.image import OCI_LAYER, Descriptor
 from pypod.model.mount import plain_path
 from pypod.model.port import parse_exposed
+from pypod.model.words import quoted
 from pypod.store import records
 
 TYPE_CHECKING = False
@@ -54,7 +55,7 @@ def commit(
 ) -> str:
     """Create an image from a container and return its id; see ``Container.commit``."""
     if format not in FORMATS:
-        raise InvalidSpec("--format", f"unrecognized image format {format!r}", hint="use oci or docker")
+        raise InvalidSpec("--format", f"unrecognized image format {quoted(format)}", hint="use oci or docker")
     if inside.is_needed(context):  # progress is not reported from there
         return inside.call(
             context,

@@ -26,12 +26,12 @@ def check(context: Context, record: ContainerRecord) -> bool:
     """Run the health check; return whether it succeeded. Raises InvalidSpec without one, WrongState."""
     spec = context.container_spec(record)
     command = spec.healthcheck.command() if spec.healthcheck else ()
-    if spec.healthcheck is None or not command:
-        raise InvalidSpec("CONTAINER", f"container {record.id} has no defined healthcheck")
     directory = context.layout.container(record.id)
     state = observe.container_state(directory, context.boot_id)
     if state.status != "running":
-        raise WrongState(record.name, state.status, f"container {record.id} is not running: container state improper")
+        raise WrongState(record.name, state.status, f"container {record.id} is not running")
+    if spec.healthcheck is None or not command:
+        raise InvalidSpec("CONTAINER", f"container {record.id} has no defined healthcheck")
     done = _run(context, record, command, spec.healthcheck.timeout_ns / 1e9 or None)
     with Lock(directory) as lock, lock:
         in_start_period = _age_ns(state) < spec.healthcheck.start_period_ns

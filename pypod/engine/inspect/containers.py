@@ -264,7 +264,7 @@ def _host_config(
         "CgroupConf": dict(spec.cgroup_conf) or None,
         "Devices": devices_of(spec.devices),
         "LogConfig": {**form.HOST_CONFIG["LogConfig"], "Path": log, "Tag": spec.log_tag},
-        "NetworkMode": (spec.net_program or "none") if spec.net == PRIVATE else _mode(spec.net, infra_id),
+        "NetworkMode": _own_network(spec) if spec.net == PRIVATE else _mode(spec.net, infra_id),
         "PortBindings": bindings(spec.ports),
         "AutoRemove": spec.remove,
         "CapAdd": sorted(capabilities - usual),
@@ -315,6 +315,10 @@ def user_mounts(spec: ContainerSpec) -> list[Mount]:
         taken = {mount.target for mount in found}
         found += [parse_tmpfs(f"{target}:notmpcopyup") for target in _WRITABLE if target not in taken]
     return found
+
+
+def _own_network(spec: ContainerSpec) -> str:
+    return spec.net_program.partition(":")[0] or "none"
 
 
 def _mode(mode: Mode, infra_id: str) -> str:

@@ -12,6 +12,7 @@ from pypod.errors import InvalidSpec, NoSuchContainer, WrongState
 from pypod.kernel.abi import CLONE_NEWPID, CLONE_NEWUSER, NAMESPACES
 from pypod.kernel.capabilities import bounding_set
 from pypod.kernel.programs import LAUNCHER
+from pypod.model.container import KEEP_GROUPS
 from pypod.model.namespace import HOST
 from pypod.model.value import Value
 from pypod.runtime.compiler.process import oom_score, process_ops
@@ -133,6 +134,8 @@ class Exec(Value):
         asked, container = self.asked, self.container
         capabilities = list(bounding_set()) if asked.privileged else list(container.capabilities)
         user = asked.user or container.user
+        # as podman: the container's groups are for its own user
+        groups = () if asked.user and KEEP_GROUPS not in container.groups else container.groups
         values = variables(container)
         if asked.terminal:
             values.setdefault("TERM", "xterm")
@@ -140,7 +143,7 @@ class Exec(Value):
         return {
             "process": {
                 "terminal": asked.terminal,
-                "user": user_of(user, container.groups, container.umask),
+                "user": user_of(user, groups, container.umask),
                 "args": list(asked.command),
                 "env": assigned(values),
                 "cwd": asked.working_directory or container.working_directory,
@@ -149,7 +152,7 @@ class Exec(Value):
                 "noNewPrivileges": container.no_new_privileges and not asked.privileged,
                 **({} if container.oom_score_adj is None else {"oomScoreAdj": container.oom_score_adj}),
             },
-            "annotations": group_annotations(container.groups),
+            "annotations": group_annotations(groups),
             **({"linux": {"personality": {"domain": container.personality}}} if container.personality else {}),
         }
 

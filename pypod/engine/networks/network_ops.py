@@ -32,7 +32,7 @@ def host_ops(
 
     ``identifier`` is the container's or the infra's, ``name`` the firewall's comment on its ports.
     """
-    forwarded = () if context.rootless else spec.ports  # a user's are forwarded by pasta
+    forwarded = () if user_network.program_of(context, spec) else spec.ports
     return [
         *published.hold_ops(forwarded),
         *attachments.host_ops(context, attached, hairpin=bool(forwarded)),
@@ -49,7 +49,7 @@ def once_running(context: Context, spec: ContainerSpec | PodSpec, attached: tupl
         words = f"have {', '.join(ends)} pass packets on at once"
         made.append(Effect(words, "rtnetlink(7)", lambda: attachments.refresh_carrier(attached)))
     udp = [port for port in spec.ports if port.protocol == "udp"]
-    if udp and not context.rootless:
+    if udp and not user_network.program_of(context, spec):
         made.append(
             Effect(
                 f"forget the flows to {', '.join(map(str, udp))} that went elsewhere",

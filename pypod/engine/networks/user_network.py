@@ -126,9 +126,9 @@ def _gives_host_an_address(mode: UserMode) -> bool:
 
 
 def require_user(context: Context, text: str) -> None:
-    """Raise InvalidSpec for root, who has bridges, and Unsupported when the program is not installed."""
+    """Raise InvalidSpec for root's pasta, as podman does, and Unsupported when the program is not installed."""
     name = parse(text).program
-    if not context.rootless:
+    if name == PASTA and not context.rootless:
         message = f"{name} networking is only supported for rootless mode"
         raise InvalidSpec("--network", message, hint="use a bridge network as root: --network bridge")
     if not installed(name):

@@ -155,6 +155,9 @@ def _explicit(context: Context, asked: Mapping[str, Any]) -> Maps:
     for kind in SUBORDINATE:
         found[kind] = found[kind] if kind in found else found[_OTHER[kind]]
         check_map(found[kind], f"--{kind}map")
+        if not context.rootless and not idmap.has(found[kind], 0):
+            hint = f"map it, too: --{kind}map 0:FIRST:COUNT"
+            raise InvalidSpec(f"--{kind}map", "container ID 0 cannot be mapped to a host ID", hint=hint)
     return found["uid"], found["gid"]
 
 

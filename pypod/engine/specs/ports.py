@@ -62,7 +62,7 @@ def _require_default(asked: Asked) -> None:
 def chosen(context: Context, ports: Sequence[Port], program: str = "") -> tuple[Port, ...]:
     """Return the ports, with free ones filled in where the host port was left open. Raises InvalidSpec, Unsupported.
 
-    ``program`` is the one that connects a user's namespace, if the options name one.
+    ``program`` is the one that connects the namespace, if the options name one.
     """
     for port in ports:
         if port.container_port + port.count - 1 > 65535 or port.host_port + port.count - 1 > 65535:
@@ -73,7 +73,7 @@ def chosen(context: Context, ports: Sequence[Port], program: str = "") -> tuple[
 
     for protocol in {port.protocol for port in ports}:
         _require_protocol(protocol)
-    if context.rootless:
+    if context.rootless or program:
         user_network.require_for_ports(ports, program)
     found = list(joined(port for port in ports if port.host_port))
     left_open = [port for port in ports if not port.host_port]

@@ -89,7 +89,7 @@ def full_name(text: str, registry: str = "localhost") -> str:
     """
     reference = parse(f"{registry}/{text}" if is_short(text) else text).tagged()
     if reference.digest:
-        raise InvalidSpec("name", f"{text}: a name to assign cannot have a digest", hint="use NAME[:TAG]")
+        raise InvalidSpec("name", f"{text}: tag by digest not supported", hint="use NAME[:TAG]")
     return str(reference)
 
 

@@ -94,8 +94,8 @@ def test_rename(pypod, engine, three) -> None:
     assert pypod.ok("ps", "-a", "--filter", f"id={web.id}", "--format", "{{.Names}}") == "front\n"
     assert pypod.ok("inspect", "--format", "{{.Name}}", "front") == "front\n"
     taken = pypod("container", "rename", proxy.id[:12], "front")
-    assert taken.returncode == 125
-    assert f'container name "front" is already in use by {web.id}' in taken.stderr
+    words = f"renaming container {proxy.id}: name front already in use, cannot rename container {proxy.id}"
+    assert (taken.returncode, taken.stderr) == (125, f"Error: {words}: container already exists\n")
     assert pypod("rename", "proxy", "a/b").returncode == 125
     assert pypod("rename", "nosuch", "x").returncode == 125
     assert engine.containers.get("proxy").id == proxy.id

@@ -362,6 +362,11 @@ def test_names_with_a_digest(changing: Store) -> None:
     pypod.ok("tag", "tiny:base", "one")
     done = pypod("rmi", name)
     assert (done.returncode, done.stderr) == (125, f"Error: {name}: untag by digest not supported\n")
+    refused = pypod("tag", "tiny:base", f"x@{changing.base.digest}")
+    assert (refused.returncode, refused.stderr.startswith(f"Error: x@{changing.base.digest}: tag by digest not")) == (
+        125,
+        True,
+    )
     pypod.ok("untag", "tiny:base", "one")
     assert pypod.ok("rmi", name) == f"Untagged: {BASE_NAME}\nDeleted: {changing.base.id}\n"
 

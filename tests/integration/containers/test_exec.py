@@ -106,6 +106,11 @@ class TestExec:
         assert lines[5:7] == ["box", "not a tty"]
         assert box.exec(["pwd"]).stdout == b"/tmp\n"
 
+    def test_the_containers_groups_are_not_those_of_another_user(self, engine, busybox) -> None:
+        container = engine.containers.run(SLEEP, rootfs=busybox, user="33", groups=["44"])
+        groups = [container.exec(["id", "-G"], user=user).stdout.split() for user in ("", "33", "34")]
+        assert [b"44" in one for one in groups] == [True, False, False]
+
     @pytest.mark.parametrize(
         ("options", "argument"),
         [

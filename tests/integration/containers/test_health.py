@@ -87,8 +87,12 @@ def test_none_and_not_running(engine, busybox, pypod) -> None:
         with pytest.raises(InvalidSpec, match="no defined healthcheck"):
             container.healthcheck()
         container.remove(force=True)
-    with pytest.raises(WrongState, match="is not running"):
-        engine.containers.create(image, SLEEP).healthcheck()
+    for options in (
+        {},
+        {"healthcheck": Healthcheck(test=("NONE",))},
+    ):  # that it does not run is told first, as podman does
+        with pytest.raises(WrongState, match="is not running"):
+            engine.containers.create(image, SLEEP, **options).healthcheck()
     done = pypod("run", "--no-healthcheck", "--health-cmd", "x", "made", "true")
     assert (done.returncode, "cannot specify both" in done.stderr) == (125, True)
 

@@ -80,13 +80,12 @@ def other(own_network) -> Iterator[Host]:
         yield made
 
 
-class Inside(Host):
-    """The network of a pod, in which root's programs of this host run."""
+class Namespace(Host):
+    """The network of a process, in which root's programs of this host run."""
 
-    def __init__(self, somebody: User, pod: str) -> None:
-        infra = json.loads(say(somebody, "pod", "inspect", pod))["InfraContainerID"]
-        self.name = pod
-        self._pid = int(say(somebody, "inspect", "--format", "{{.State.Pid}}", infra))
+    def __init__(self, name: str, pid: int) -> None:
+        self.name = name
+        self._pid = pid
         self._servers: list[Server] = []
 
     @property
@@ -96,6 +95,14 @@ class Inside(Host):
     def close(self) -> None:
         for server in self._servers:
             server.close()
+
+
+class Inside(Namespace):
+    """The network of a user's pod."""
+
+    def __init__(self, somebody: User, pod: str) -> None:
+        infra = json.loads(say(somebody, "pod", "inspect", pod))["InfraContainerID"]
+        super().__init__(pod, int(say(somebody, "inspect", "--format", "{{.State.Pid}}", infra)))
 
 
 def sidecars(somebody: User) -> list[str]:
@@ -517,7 +524,29 @@ def test_without_a_way_outside_there_is_no_pasta_and_that_is_told_once(
         shutil.rmtree(storage)
 
 
-def test_root_has_bridges_instead(engine) -> None:
+@pytest.mark.parametrize("kind", ["pod", "container"])
+def test_root_may_have_slirp4netns(engine, busybox, other: Host, slirp4netns: str, kind: str) -> None:
+    other.serve("tcp", THEIRS, 8000)
+    asked = {"network": f"{slirp4netns}:cidr=10.7.6.0/24", "ports": ["8080:80"]}
+    if kind == "pod":
+        owner = engine.pods.create("r", **asked)
+        owner.start()
+        pid, shown = owner.infra.state().pid, owner.infra.inspect()
+    else:
+        owner = engine.containers.run(["sleep", "100"], rootfs=busybox, **asked)
+        pid, shown = owner.state().pid, owner.inspect()
+    with closing(Namespace("r", pid)) as inside:
+        inside.serve("tcp", "", 80)
+        assert "10.7.6.100/24" in inside.run("ip", "address")
+        assert inside.ask("tcp", THEIRS, 8000) == f"other {OURS}"
+        assert other.ask("tcp", OURS, 8080).startswith("r ")
+        assert shown["HostConfig"]["NetworkMode"] == "slirp4netns"
+        assert shown["NetworkSettings"]["Ports"] == {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}
+    owner.remove(force=True)
+    assert can_be_had("tcp", 8080)
+
+
+def test_root_has_bridges_instead_of_pasta(engine) -> None:
     from pypod.errors import InvalidSpec
 
     with pytest.raises(InvalidSpec, match="pasta networking is only supported for rootless mode"):

@@ -226,6 +226,8 @@ WRONG = [
     ({"userns": "host", "uidmap": MAP}, "--userns", "mutually exclusive"),
     ({"uidmap": ["0"]}, "--uidmap", "UID setting is malformed"),
     ({"gidmap": ["a:1:1"]}, "--gidmap", "UID setting is malformed"),
+    ({"uidmap": ["1:100000:10"]}, "--uidmap", "container ID 0 cannot be mapped to a host ID"),
+    ({"uidmap": MAP, "gidmap": ["1:100000:10"]}, "--gidmap", "container ID 0 cannot be mapped to a host ID"),
     ({"uidmap": ["0:1:5", "3:9:4"]}, "--uidmap", "id 3 is mapped twice"),
     ({"uidmap": ["0:1:5", "9:3:4"]}, "--uidmap", "id 3 is mapped twice"),
     ({"subuidname": "nobodyhere"}, "--subuidname", 'no subuid ranges found for user "nobodyhere" in /etc/subuid'),
