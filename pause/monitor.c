@@ -92,7 +92,7 @@ static void set_off(struct monitor *monitor)
 
 	if (timeout)
 		deadline_set(&monitor->deadline, number(timeout, 0));
-	plan_free(&monitor->it.plan);
+	supervise_keep_last_hooks(&monitor->it);
 	close(REPORT_FD);
 }
 
@@ -289,6 +289,7 @@ int main(int argc, char **argv)
 	if (monitor.deadline.passed && WIFSIGNALED(monitor.status))
 		monitor.status = 255 << 8;
 	supervise_record_exit(&monitor.it, monitor.status);
+	supervise_run_last_hooks(&monitor.it);
 	if (monitor.last_act && monitor.last_act[0]) {
 		sigset_t none;
 		sigemptyset(&none);

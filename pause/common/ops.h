@@ -94,6 +94,9 @@
 	X(91, device_filter, "snb")       /* DIRECTORY REQUIRED PROGRAM: BPF, attached to a v2 cgroup; REQUIRED 0: unless the kernel cannot */ \
 	X(92, host_mount, "ns")           /* SLOT PATH: mount the tree, writable, on a path of the current mount namespace */ \
 	X(93, await_start, "")            /* : everything but the exec is done; the supervisor says when that is to follow */ \
+	X(94, hook, "snssns+")            /* STAGE TIMEOUT_S STATE_START STATE_END VARIABLES WORD...: an OCI hook; words are so many variables, its path and its arguments from 0 on; its input is the state, a pid between start and end */ \
+	X(95, host_hooks, "")             /* : the supervisor runs the hooks of prestart and createRuntime */ \
+	X(96, run_hooks, "s")             /* STAGE: the process runs the hooks of a stage itself */ \
 	X(97, open_subtree, "nssn")       /* SLOT PATH SUBPATH RECURSIVE: as open_tree, for a path inside of PATH, out of which no link leads */ \
 	X(98, open_overlay, "nsss")       /* SLOT DIRECTORY SUBPATH OPTIONS: an overlay that is not mounted anywhere; DIRECTORY is used to make it */ \
 	X(99, give_tree, "nsnss")         /* SLOT USER RECURSIVE UID_MAP GID_MAP: give a tree to a user of the container; the maps are empty in its own user namespace */

@@ -36,6 +36,17 @@ void hand_over(const struct process *process, enum report_kind kind, int fd)
 	wait_for_supervisor(process);
 }
 
+/* The bytes of the supervisor are all alike: before this one is awaited, those that were due are taken. */
+void await_hooks(const struct process *process)
+{
+	struct report report = { .kind = REPORT_HOOKS };
+
+	wait_for_supervisor(process); /* that we are recorded: the supervisor says so once more afterwards */
+	if (report_send(process->report, &report, -1) < 0)
+		fail(process, "sendmsg");
+	wait_for_supervisor(process);
+}
+
 int other_process(const struct process *process, uint64_t pid)
 {
 	for (int i = 0; i < OTHERS; i++)

@@ -55,6 +55,9 @@ void wait_for_supervisor(const struct process *process);
  * ready. */
 void hand_over(const struct process *process, enum report_kind kind, int fd);
 
+/* Have the supervisor run its hooks, and wait until they have ended. */
+void await_hooks(const struct process *process);
+
 /* The descriptor of process `pid`, opened before the clone. */
 int other_process(const struct process *process, uint64_t pid);
 

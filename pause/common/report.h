@@ -12,7 +12,8 @@ enum report_kind {
 	REPORT_TERMINAL = 5, /* carries the master of the terminal */
 	REPORT_NETWORK = 6, /* carries the process's network namespace, for the sidecar */
 	REPORT_ROOT = 7,    /* carries the root's /dev/fuse, for the mount program */
-	REPORT_INITIALIZED = 8 /* the process waits for its start */
+	REPORT_INITIALIZED = 8, /* the process waits for its start */
+	REPORT_HOOKS = 9    /* it waits for the hooks that the supervisor runs */
 };
 
 /* A message from the container's process to its supervisor, or from the supervisor to Python. */

@@ -1,6 +1,7 @@
 /* The end of a plan: the process becomes the program. */
 #define _GNU_SOURCE
 #include "process/execute.h"
+#include "common/hooks.h"
 #include "common/ops.h"
 #include "root/mount_api.h"
 #include "root/resolve.h"
@@ -221,16 +222,20 @@ static bool find_and_run(const struct process *process, const char *name, char *
 void await_start(struct process *process)
 {
 	struct report ready = { .kind = REPORT_INITIALIZED };
+	const struct record *program = plan_find(process->plan, OP_execute);
+	uint32_t own = process->at;
 
 	wait_for_supervisor(process);
-	process->at++; /* for a failure report */
-	if (!find_and_run(process, text(&process->plan->records[process->at], 0), NULL))
+	process->at = program - process->plan->records; /* for a failure report */
+	if (!find_and_run(process, text(program, 0), NULL))
 		fail(process, "execve");
-	process->at--;
+	process->at = own;
 	syscall(SYS_close_range, 3, process->report - 1, 0);
 	syscall(SYS_close_range, process->report + 1, ~0U, 0);
 	if (report_send(process->report, &ready, -1) < 0)
 		fail(process, "sendmsg");
+	if (has_hooks(process->plan, "startContainer"))
+		wait_for_supervisor(process); /* else the exec does: the start sends a byte for each */
 }
 
 void execute(struct process *process, const struct record *record)

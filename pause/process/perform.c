@@ -1,6 +1,7 @@
 /* Performs a plan: maps each operation of ops.h to the function that does it. */
 #define _GNU_SOURCE
 #include "process/perform.h"
+#include "common/hooks.h"
 #include "common/ops.h"
 #include "process/execute.h"
 #include "process/namespaces.h"
@@ -27,6 +28,17 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+static void run_own_hooks(struct process *process, const struct record *record)
+{
+	char call[36];
+	uint32_t at;
+
+	if (run_hooks(process->plan, text(record, 0), getpid(), &at, call) == 0)
+		return;
+	process->at = at;
+	fail(process, call);
+}
 
 #define CHECKED(condition, call) do { if (!(condition)) fail(process, call); } while (0)
 
@@ -97,6 +109,8 @@ static void perform_one(struct process *process, const struct record *record)
 	case OP_environment: set_environment(process, record); break;
 	case OP_secret_variable: add_secret_variable(process, record); break;
 	case OP_await_start: await_start(process); break;
+	case OP_host_hooks: await_hooks(process); break;
+	case OP_run_hooks: run_own_hooks(process, record); break;
 	case OP_execute: execute(process, record);
 	case OP_execute_file: execute_file(process, record);
 	default:

@@ -1,6 +1,7 @@
 /* The records of a process: that it runs, how it ended, and lines for `pypod events`. */
 #define _GNU_SOURCE
 #include "supervise/record.h"
+#include "common/hooks.h"
 #include "common/identity.h"
 #include "common/ops.h"
 
@@ -189,4 +190,19 @@ void supervise_record_exit(struct supervised *it, int status)
 	line[EXIT_LINE - 1] = '\n';
 	if (pwrite(it->status_file, line, sizeof line, START_LINE) < 0)
 		return; /* the exit code is lost, and readers of the file see that */
+}
+
+void supervise_keep_last_hooks(struct supervised *it)
+{
+	if (!has_hooks(&it->plan, "poststop"))
+		plan_free(&it->plan);
+}
+
+void supervise_run_last_hooks(struct supervised *it)
+{
+	char call[36];
+	uint32_t at;
+
+	if (it->plan.memory) /* nobody is there whom a failure could be told */
+		run_hooks(&it->plan, "poststop", 0, &at, call);
 }

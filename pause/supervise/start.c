@@ -1,6 +1,7 @@
 /* Common to monitor and launcher: start the process of a plan and record that it runs. */
 #define _GNU_SOURCE
 #include "supervise/start.h"
+#include "common/hooks.h"
 #include "common/identity.h"
 #include "common/ops.h"
 #include "common/process.h"
@@ -129,6 +130,13 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 				return -1;
 			told = allow_start(socket);
 		}
+		if (report.kind == REPORT_HOOKS) {
+			if (run_host_hooks(&it->plan, it->pid, &failure->operation, failure->call) < 0) {
+				failure->error = errno;
+				return -1;
+			}
+			told = allow_start(socket) && allow_start(socket); /* once for the hooks, once as before them */
+		}
 		if (report.kind == REPORT_TERMINAL)
 			it->terminal = passed;
 		if (report.kind == REPORT_INITIALIZED) {
@@ -173,6 +181,9 @@ static void tell(struct supervised *it, int socket)
 	if (it->waiting < 0) {
 		close(socket);
 		write_event(it, it->event[EVENT_START], NULL);
+		/* the container runs, whatever they say: Python warns of the first that fails */
+		if (run_hooks(&it->plan, "poststart", it->pid, &started.operation, started.call) < 0)
+			started.error = errno;
 	}
 	/* a monitor does not share its container's terminal */
 	report_send(REPORT_FD, &started, plan_find(&it->plan, OP_terminal) ? -1 : it->terminal);
@@ -191,7 +202,8 @@ void supervise_release(struct supervised *it, int caller)
 		failure.error = errno;
 		withdraw(it, socket, &failure);
 	}
-	if (follow(it, socket, allow_start(socket), &failure) < 0)
+	bool told = allow_start(socket) && (!has_hooks(&it->plan, "startContainer") || allow_start(socket));
+	if (follow(it, socket, told, &failure) < 0)
 		withdraw(it, socket, &failure);
 	tell(it, socket);
 }

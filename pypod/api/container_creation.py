@@ -87,8 +87,8 @@ class Creation:
             spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(
                 ports=ports, secrets=secrets
             )
-            spec = configured.completed(settings, spec)
-            self._require_possible(settings, spec)
+            spec = configured.completed(self._engine, settings, spec)
+            self._require_possible(spec)
 
             def add(spec: ContainerSpec) -> types.Container:
                 return self._add(self._record(spec, pod_spec, owner, found.id if found else ""), spec, connections)
@@ -102,8 +102,8 @@ class Creation:
         with Boundary("create container"):
             return create(asked.name) if asked.name else under_free_name(create)
 
-    def _require_possible(self, settings: Settings, spec: ContainerSpec) -> None:
-        """Raise what a start would, before the container exists: for sources, limits and hooks that cannot be had."""
+    def _require_possible(self, spec: ContainerSpec) -> None:
+        """Raise what a start would, before the container exists: for sources and limits that cannot be had."""
         from pypod.engine.resources.groups import conf_settings
         from pypod.engine.resources.limits import settings_of
 
@@ -118,10 +118,6 @@ class Creation:
         if spec.limits is not None:
             settings_of(self._engine, spec.limits)  # raises for unsupported limits
         conf_settings(self._engine, spec.cgroup_conf)
-        if settings.get("engine", "hooks_dir"):
-            from pypod.engine.configuration import hooks
-
-            hooks.refuse(settings, spec)
 
     def _with_image(
         self,
@@ -348,7 +344,7 @@ class Creation:
         network = specs.asked_of(options, pod_spec)
         spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
         ports = of_options(self._engine, options, network)
-        spec = configured.completed(settings, spec.replace(ports=ports, secrets=self._secrets(options)))
+        spec = configured.completed(self._engine, settings, spec.replace(ports=ports, secrets=self._secrets(options)))
         if spec.user_namespace.mode == "auto":
             from pypod.engine.session import auto_ids
 

@@ -96,6 +96,8 @@ def settle(parsed: Parsed) -> None:
         os.environ["PYPOD_MODULES"] = "\n".join(given["module"])
     if given.get("events-backend"):
         os.environ["PYPOD_EVENTS_BACKEND"] = str(given["events-backend"])
+    if "hooks-dir" in given:
+        os.environ["PYPOD_HOOKS_DIRECTORIES"] = "\n".join(map(os.path.abspath, given["hooks-dir"]))
     path = given.get("registries-conf")
     if path:
         if not os.path.exists(path):
@@ -125,19 +127,6 @@ def _refuse(given: dict[str, object]) -> None:
     if os.path.basename(runtime) != _RUNTIME:
         words = f'default OCI runtime "{runtime}" not found: invalid argument'
         raise Unsupported("--runtime", words, hint="containers are run by pypod itself")
-    for directory in given.get("hooks-dir", ()):  # type: ignore[attr-defined]  # a list of strings
-        _refuse_hooks(directory)
-
-
-def _refuse_hooks(directory: str) -> None:
-    """Raise Unsupported for a directory with hooks: whoever names it relies on them."""
-    try:
-        names = sorted(os.listdir(directory))
-    except OSError:  # podman ignores a directory that does not exist
-        return
-    hook = next((name for name in names if name.endswith(".json")), "")
-    if hook:
-        raise Unsupported("--hooks-dir", f"OCI hooks are not available: {directory}/{hook} would not be run")
 
 
 def _storage(given: dict[str, object]) -> None:

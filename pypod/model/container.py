@@ -127,6 +127,7 @@ class ContainerSpec(Value):
     dns_search: tuple[str, ...] = ()
     secrets: tuple[SecretUse, ...] = ()
     create_command: tuple[str, ...] = ()
+    hooks_directories: tuple[str, ...] = ()
 
     def check(self) -> None:
         check_name(self.name, where="running container create option: ")

@@ -202,4 +202,16 @@ def _command_failure(op: Op, report: Report) -> LaunchFailed:
     return CommandNotExecutable(op.describe(), "execve", code, message=message)
 
 
-_FAILURES = {**dict.fromkeys(_MOUNTS, _mount_failure), "working_directory": _directory_failure}
+def _hook_failure(_plan: Plan, report: Report, op: Op) -> LaunchFailed:
+    stage, timeout_s, _, _, variables, *words = map(str, op.arguments)
+    path = words[int(variables)]
+    how = f"exit code: {code}" if (code := report.call.removeprefix("exit ")) != report.call else report.call
+    if report.call == "exit 127":
+        how = "exit code: 127, which also says that it could not be run"
+    if report.call == "poll":
+        how = f"not ended after {timeout_s} s"
+    message = f"error executing hook `{path}` of {stage} ({how}): OCI runtime error"
+    return LaunchFailed(op.describe(), report.call, report.error, message=message)
+
+
+_FAILURES = {**dict.fromkeys(_MOUNTS, _mount_failure), "hook": _hook_failure, "working_directory": _directory_failure}

@@ -61,16 +61,20 @@ class Launched:
     """A program that runs a plan and has sent its first report; ``report_fd`` brings more unless it is -1.
 
     ``terminal_fd`` is the master of the process's terminal if the plan has one and it was passed over the socket.
+    ``late_failure`` is that of a hook which runs when the process already does.
     """
 
-    __slots__ = ("pid", "process_pid", "report_fd", "start_time", "terminal_fd")
+    __slots__ = ("late_failure", "pid", "process_pid", "report_fd", "start_time", "terminal_fd")
 
-    def __init__(self, pid: int, report: Report, report_fd: int, terminal_fd: int) -> None:
+    def __init__(
+        self, pid: int, report: Report, report_fd: int, terminal_fd: int, late_failure: Exception | None = None
+    ) -> None:
         self.pid = pid
         self.process_pid = report.pid
         self.start_time = report.start_time
         self.report_fd = report_fd
         self.terminal_fd = terminal_fd
+        self.late_failure = late_failure
 
 
 class Launching:
@@ -160,7 +164,12 @@ class Launching:
             from pypod.runtime.failures import failure
 
             raise failure(plan, report, self._name)
-        return Launched(self._pid, report, channel.detach() if self._keep_report else -1, passed)
+        late = None
+        if report.error:
+            from pypod.runtime.failures import failure
+
+            late = failure(plan, report, self._name)
+        return Launched(self._pid, report, channel.detach() if self._keep_report else -1, passed, late)
 
     def __enter__(self) -> Self:
         return self

@@ -57,6 +57,7 @@ _STANDARD_MOUNTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("/dev/pts", "devpts", "devpts", ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")),
     ("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev")),
 )
+OCI_VERSION = "1.0.2"
 _CGROUPS = "/sys/fs/cgroup"
 _SYSTEMD_DIRECTORIES = ("/run", "/run/lock", "/tmp", "/var/log/journal")
 _TYPE, _BLOCK = 0o170000, 0o060000  # S_IFMT and S_IFBLK of inode(7)
@@ -106,7 +107,7 @@ def runtime_spec(spec: ContainerSpec, places: Places) -> dict[str, Any]:
     """Return the OCI configuration of a container: a plain dictionary, valid as config.json."""
     account = passwd_entry(spec)
     return {
-        "ociVersion": "1.0.2",
+        "ociVersion": OCI_VERSION,
         **({"hostname": places.hostname} if spec.uts == PRIVATE else {}),
         "root": {"path": places.root, "readonly": spec.read_only},
         "process": _process(spec, places),

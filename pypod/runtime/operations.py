@@ -262,6 +262,15 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
     "timeout": (90, "n", "SECONDS", "kill it after {SECONDS} s", "poll(2)"),
     "host_mount": (92, "ns", "SLOT PATH", "mount number {SLOT}, writable, on {PATH} of the host", "move_mount(2)"),
     "await_start": (93, "", "", "wait until it is to be started", "read(2)"),
+    "hook": (
+        94,
+        "snssns+",
+        "STAGE TIMEOUT_S STATE_START STATE_END VARIABLES WORD...",
+        "have a hook for {STAGE}: {WORD}",
+        "execve(2)",
+    ),
+    "host_hooks": (95, "", "", "wait until the supervisor has run the hooks of prestart and createRuntime", "unix(7)"),
+    "run_hooks": (96, "s", "STAGE", "run the hooks of {STAGE}", "execve(2)"),
     "open_subtree": (
         97,
         "nssn",

@@ -35,7 +35,7 @@ def perform(context: Context, steps: Iterable[Step], undoing: Undoing, launching
 
 
 def _launch(context: Context, step: Launch, launching: Launching, lock: Lock) -> None:
-    published.run(
+    launched = published.run(
         context,
         launching,
         step.plan(),
@@ -44,3 +44,5 @@ def _launch(context: Context, step: Launch, launching: Launching, lock: Lock) ->
         step.forwarded or _NO_PORTS,
         lambda: effects.perform(step.meanwhile),
     )
+    if launched.late_failure:
+        context.warn(str(launched.late_failure))

@@ -15,7 +15,7 @@ from pypod.model.mount import IMAGE, TMPFS, VOLUME, plain_path
 from pypod.model.namespace import HOST, OWN_IDS, POD
 from pypod.runtime.compiler.plans import container_ops
 from pypod.runtime.compiler.surroundings import WHOLE_MAPS, Surroundings
-from pypod.runtime.oci import Places, runtime_spec
+from pypod.runtime.oci import OCI_VERSION, Places, runtime_spec
 from pypod.runtime.ops import Op, plan
 from pypod.store import records
 
@@ -45,6 +45,7 @@ def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
         *session.ops(context, start.session),
         *root.settings,
         *_settings(start, tracked),
+        *_hooks(start),
         *_device_filter(start, tracked),
         *network_ops.host_ops(context, record.id, record.name, spec, attached, watched=True),
     ]
@@ -58,6 +59,8 @@ def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
     ops = container_ops(config, _surroundings(start, root, tracked, attached))
     if start.caller.initialize:
         ops.insert(-1, Op("await_start"))
+    if any(one.stage == "startContainer" for one in start.hooks):
+        ops.insert(-1, Op("run_hooks", "startContainer"))
     return plan(settings, ops)
 
 
@@ -209,9 +212,37 @@ def _surroundings(start: Start, root: Root, tracked: str, attached: tuple[Attach
         ids_outside=(idmap.outside(maps[0], ids[0]), idmap.outside(maps[1], ids[1])) if maps else ids,
         mapped=(*mapped_layers.mapped_trees(context, spec, maps), *(start.special.mapped() if start.special else ())),
         trees=_trees(start),
+        hooks=frozenset(one.stage for one in start.hooks),
         keep_groups=start.session is not None and start.session.has_one_id,
         secrets=_secrets(context, record.id, spec),
     )
+
+
+def _hooks(start: Start) -> list[Op]:
+    if not start.hooks:
+        return []
+    from pypod.engine.configuration.hooks import STATES
+    from pypod.runtime.hooks import hook
+
+    annotations = dict(start.spec.annotations)
+    return [
+        hook(
+            one.stage,
+            one.path,
+            one.arguments,
+            one.variables,
+            one.timeout_s,
+            {
+                "ociVersion": OCI_VERSION,
+                "id": start.record.id,
+                "status": STATES[one.stage],
+                "root": start.context.layout.merged if start.spec.overlay else start.spec.rootfs,
+                "bundle": start.directory,
+                "annotations": annotations,
+            },
+        )
+        for one in start.hooks
+    ]
 
 
 def _secrets(context: Context, identifier: str, spec: ContainerSpec) -> tuple[tuple[str, SecretUse], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.engine.lifecycle import stopping
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidSpec, LaunchFailed
 from pypod.kernel.descriptors import connect_in
 from pypod.runtime.failures import failure
 from pypod.runtime.launcher import REPORT_BYTES, STARTED, parse_report
@@ -30,8 +30,12 @@ def release(context: Context, record: ContainerRecord, caller: Caller | None) ->
         raise InvalidSpec("pass_fds", message, hint=f"pypod container cleanup {record.name} undoes the initialization")
     report = _ask(context.layout.container(record.id))
     if report is not None and report.kind == STARTED:
+        if report.error:
+            context.warn(f"a hook of poststart failed: {report.call}")
         return
     stopping.release(context, record)
+    if report is not None and report.call.startswith(("exit ", "signal ")):
+        raise LaunchFailed("run hooks", report.call, report.error, message="a hook of startContainer failed")
     plan = Plan([Op("execute", *context.container_spec(record).arguments)])
     raise failure(plan, report.replace(operation=0) if report is not None else None, "monitor")
 

@@ -30,6 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self
 
+    from pypod.engine.configuration.hooks import Hook
     from pypod.engine.core.context import Context
     from pypod.engine.lifecycle.special_mounts import SpecialMounts
     from pypod.engine.lifecycle.steps import Step
@@ -81,7 +82,7 @@ class Start(Value):
     gets the owner and mode of ``root``. ``volumes`` are those that it mounts, ``special`` its mounts that need more
     than a bind. ``joins`` are the namespaces that it enters, ``shm_of`` is the process whose /dev/shm it shares.
     ``attended``: the caller waits for its end and removes it, if it is to be removed. ``shown`` are the host paths of
-    its /etc/hosts and /etc/resolv.conf, empty where those of its root show.
+    its /etc/hosts and /etc/resolv.conf, empty where those of its root show. ``hooks`` are run around its start and end.
     """
 
     context: Context
@@ -104,6 +105,7 @@ class Start(Value):
     caller: Caller
     attended: bool
     shown: tuple[str, str]
+    hooks: tuple[Hook, ...]
 
     @classmethod
     def resolve(
@@ -166,6 +168,7 @@ class Start(Value):
             caller=caller or Caller(),
             attended=attended,
             shown=files.shown(context, record, spec, pod_spec, connected=connected),
+            hooks=_hooks(spec),
         )
 
     @property
@@ -206,6 +209,7 @@ class Start(Value):
             *(self.special.preparations() if self.special else ()),
             *user_network.preparations(context, record.id, spec),
             *self._container_env(),
+            *self._bundle(),
             *files.localtime(self.directory, spec),
             *bridges.preparations(context, networks_of(attached)),
             *files.of_container(context, record, spec, self.pod_spec, attached),
@@ -216,11 +220,33 @@ class Start(Value):
             *network_ops.once_running(context, spec, attached),
         ]
 
+    def _bundle(self) -> list[effects.Effect]:
+        """Return what hooks find at the ``bundle`` of a container's state: its configuration."""
+        if not self.hooks:
+            return []
+        from pypod.engine.core.effects import Effect
+        from pypod.model import plain_json
+
+        def write() -> None:
+            with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(plain_json.dumps(configuration(self)))
+
+        path = f"{self.directory}/config.json"
+        return [Effect(f"write {path} for hooks", "open(2)", write)]
+
     def _container_env(self) -> list[effects.Effect]:
         if not self.spec.privileged:  # these share one empty file
             return []
         path = f"{self.directory}/containerenv"
         return [etc_files.container_env(path, self.record, rootless=self.context.rootless)]
+
+
+def _hooks(spec: ContainerSpec) -> tuple[Hook, ...]:
+    if not spec.hooks_directories:
+        return ()
+    from pypod.engine.configuration import hooks
+
+    return hooks.of_container(spec.hooks_directories, spec)
 
 
 def _volumes(context: Context, spec: ContainerSpec, maps: Maps | None) -> Volumes | None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     E = TypeVar("E", bound=ContainerOptions | PodOptions)
 
 _CONTAINERS, _ENGINE, _NETWORK = "containers", "engine", "network"
+HOOKS_VARIABLE = "PYPOD_HOOKS_DIRECTORIES"  # what --hooks-dir says, one directory in a line
+_HOOKS_OF_ROOT = ("/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d")
 # (table, key): the option that has the same meaning
 _OF_CONTAINER = {
     (_CONTAINERS, "cgroups"): "cgroups",
@@ -129,13 +131,25 @@ def variables(settings: Settings) -> tuple[tuple[str, str], ...]:
     return tuple(_pairs(settings, "env").items())
 
 
-def completed(settings: Settings, spec: ContainerSpec) -> ContainerSpec:
+def completed(context: Context, settings: Settings, spec: ContainerSpec) -> ContainerSpec:
     """Return a specification with what has no option. Raises InvalidSpec."""
     hostname = spec.hostname
     if settings.get(_CONTAINERS, "container_name_as_hostname") and spec.uts == PRIVATE and not hostname:
         hostname = "".join([one for one in spec.name if one.isalnum() or one == "-"]).strip("-")[:HOSTNAME_LIMIT]
     tag = settings.get(_CONTAINERS, "log_tag") or ""
-    return spec.replace(hostname=hostname, host_address=host_address(settings), log_tag=tag)
+    return spec.replace(
+        hostname=hostname,
+        host_address=host_address(settings),
+        log_tag=tag,
+        hooks_directories=_hooks_directories(context, settings),
+    )
+
+
+def _hooks_directories(context: Context, settings: Settings) -> tuple[str, ...]:
+    """Return the directories of OCI hooks that exist: of --hooks-dir, of containers.conf, or root's usual ones."""
+    asked = os.environ.get(HOOKS_VARIABLE, "").splitlines() or settings.get(_ENGINE, "hooks_dir")
+    found = asked or (() if context.rootless else _HOOKS_OF_ROOT)
+    return tuple(one for one in found if os.path.isdir(one))
 
 
 def host_address(settings: Settings) -> str:

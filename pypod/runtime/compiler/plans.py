@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Joined or created in the child; pid and user count before the clone, mnt and cgroup have operations of their own.
 _IN_CHILD = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 _NO_MAPS = ("", "")
+_HOST_HOOKS = frozenset(("prestart", "createRuntime"))
 
 
 def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
@@ -50,12 +51,19 @@ def container_ops(config: dict[str, Any], around: Surroundings) -> list[Op]:
         *[shared("read_only", path) for path in config["linux"]["readonlyPaths"]],
         # the image's working directory, while it can still be created
         *([Op("directory", config["process"]["cwd"])] if around.create_cwd and config["root"]["readonly"] else []),
+        *_hooks_of_creation(around.hooks),
         Op("pivot"),
         *([Op("read_only_root")] if config["root"]["readonly"] else []),
         *prepared(config, around),
         Op("verify_mounts"),  # as late as all paths are still accessible: before privileges are dropped
         *secured(config, around),
     ]
+
+
+def _hooks_of_creation(stages: frozenset[str]) -> list[Op]:
+    """Return the operations that run the hooks for a creation, while the root is still the host's."""
+    own = [Op("run_hooks", "createContainer")] if "createContainer" in stages else []
+    return own if _HOST_HOOKS.isdisjoint(stages) else [Op("host_hooks"), *own]
 
 
 def _begin(kinds: set[str], config: dict[str, Any], around: Surroundings) -> list[Op]:

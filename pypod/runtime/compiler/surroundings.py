@@ -77,4 +77,5 @@ class Surroundings(Value):
     keep_groups: bool = False
     secrets: tuple[tuple[str, SecretUse], ...] = ()
     trees: tuple[Tree, ...] = ()
+    hooks: frozenset[str] = frozenset()  # the stages that have some
     copies: str = ""  # directory for copies of files of a root that must not be written to

@@ -260,34 +260,23 @@ class TestFlagsBeforeTheVerb:
         said = pypod("--log-level=debug", "ps").stderr
         assert 'level=debug msg="Failed to decode the keys [\\"containers.uts\\"] from ' in said
 
-    def test_hooks_that_would_not_be_run(self, pypod, tmp_path) -> None:
-        (tmp_path / "a.json").write_text("{}")
-        done = pypod("--hooks-dir", str(tmp_path), "ps")
-        assert done.stderr == f"Error: OCI hooks are not available: {tmp_path}/a.json would not be run\n"
-
-    @pytest.mark.parametrize(
-        ("when", "is_for"),
-        [
-            ('{"always": true}', True),
-            ('{"always": false}', False),
-            ("{}", False),
-            ('{"commands": ["^/bin/tr"]}', True),
-            ('{"commands": ["^/usr"]}', False),
-            ('{"annotations": {"^a$": "^b"}}', True),
-            ('{"annotations": {"^a$": "^c"}}', False),
-            ('{"hasBindMounts": true}', True),
-            ('{"hasBindMounts": true, "commands": ["^/usr"]}', False),
-            ("[", True),
-        ],
-    )
-    def test_configured_hooks(self, pypod, configured, tmp_path, when, is_for) -> None:
-        hooks = tmp_path / "hooks.d"
-        hooks.mkdir()
-        (hooks / "a.json").write_text(f'{{"version": "1.0.0", "hook": {{"path": "/bin/true"}}, "when": {when}}}')
-        configured(f'[engine]\nhooks_dir = ["/no/such", "{hooks}"]\n')
-        done = pypod("create", "--annotation=a=bc", "--volume=/usr:/usr:ro", "--rootfs", "/", "/bin/true")
-        assert done.returncode == (125 if is_for else 0), done
-        assert (f"OCI hooks are not available: {hooks}/a.json would not be run" in done.stderr) is is_for
+    @pytest.mark.root
+    @pytest.mark.parametrize("by", ["flag", "file"])
+    def test_hooks(self, pypod, configured, busybox, tmp_path, by) -> None:
+        """Those of --hooks-dir, else those of containers.conf; a start remembers the directory."""
+        places = {name: tmp_path / name for name in ("flag", "file")}
+        for name, place in places.items():
+            place.mkdir()
+            hook = {"path": "/bin/sh", "args": ["sh", "-c", f"echo {name} >> {tmp_path}/log"]}
+            content = {"version": "1.0.0", "hook": hook, "when": {"always": True}, "stages": ["createRuntime"]}
+            (place / "a.json").write_text(json.dumps(content))
+        configured(f'[engine]\nhooks_dir = ["/no/such", "{places["file"]}"]\n')
+        words = (f"--hooks-dir={places['flag']}",) if by == "flag" else ()
+        pypod.ok(*words, "create", "--name", "c", "--rootfs", f"{busybox}:O", "true")
+        assert not (tmp_path / "log").exists()
+        pypod.ok("start", "c")
+        assert (tmp_path / "log").read_text() == f"{by}\n"
+        pypod.ok("rm", "-f", "c")
 
     def test_all_are_in_the_help(self, pypod) -> None:
         out = pypod.ok("--help")
