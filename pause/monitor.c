@@ -100,8 +100,7 @@ static void set_off(struct monitor *monitor)
 static const char *open_files(struct supervised *it, const struct record **failed)
 {
 	struct monitor *monitor = (struct monitor *)it;
-	const struct record *log = plan_find(&it->plan, OP_log);
-	const struct record *attach = plan_find(&it->plan, OP_attach);
+	const struct record *log = plan_find(&it->plan, OP_log), *attach = plan_find(&it->plan, OP_attach);
 	const struct record *group = plan_find(&it->plan, OP_group_kill);
 	const struct record *oom_file = plan_find(&it->plan, OP_oom_file);
 
@@ -162,7 +161,8 @@ static void release(struct monitor *monitor)
 		return;
 	close(monitor->starter);
 	monitor->starter = -1;
-	supervise_release(&monitor->it, caller);
+	if (supervise_release(&monitor->it, caller))
+		monitor->last_act = NULL;
 	set_off(monitor);
 }
 

@@ -5,6 +5,7 @@
 #include "common/identity.h"
 #include "common/ops.h"
 #include "common/process.h"
+#include "common/retry.h"
 #include "process/perform.h"
 #include "supervise/devices.h"
 #include "supervise/sidecar.h"
@@ -17,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { PATIENCE_MS = 1000 }; /* with a caller that starts an initialized process */
 
 static void become_process(struct supervised *it, const struct record *clone, const int standard[3], int report,
 			   const struct other others[OTHERS])
@@ -189,11 +193,15 @@ static void tell(struct supervised *it, int socket)
 	report_send(REPORT_FD, &started, plan_find(&it->plan, OP_terminal) ? -1 : it->terminal);
 }
 
-void supervise_release(struct supervised *it, int caller)
+bool supervise_release(struct supervised *it, int caller)
 {
 	struct report failure = { .kind = REPORT_FAILED, .operation = it->plan.count - 1 };
+	struct pollfd asked = { caller, POLLIN, 0 };
 	int socket = it->waiting;
+	char how = 's';
 
+	if (RETRY(poll(&asked, 1, PATIENCE_MS)) == 1)
+		(void)!recv(caller, &how, 1, MSG_DONTWAIT);
 	it->waiting = -1;
 	dup3(caller, REPORT_FD, O_CLOEXEC);
 	close(caller);
@@ -206,6 +214,7 @@ void supervise_release(struct supervised *it, int caller)
 	if (follow(it, socket, told, &failure) < 0)
 		withdraw(it, socket, &failure);
 	tell(it, socket);
+	return how == 'a';
 }
 
 static int do_meanwhile(struct supervised *it, meanwhile *work, struct report *failure)

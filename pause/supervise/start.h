@@ -12,8 +12,8 @@ typedef const char *meanwhile(struct supervised *it, const struct record **recor
 void supervise_start(struct supervised *it, const int standard[3], meanwhile *work);
 
 /* Let an initialized process run, and report the outcome to the caller at the other end of this socket, which is closed
- * here. Does not return on failure. */
-void supervise_release(struct supervised *it, int caller);
+ * here; return whether the caller sees to the end itself. Does not return on failure. */
+bool supervise_release(struct supervised *it, int caller);
 
 /* Start the plan's sidecar beside a running process, which the `join` record names, and report to Python.
  * Does not return on failure. */

@@ -42,6 +42,7 @@ UNMOUNT = Command(
         Flag(name="force", short="f", kind="bool", help="Accepted for compatibility with podman; has no effect"),
         LATEST,
     ),
+    aliases=("umount",),
     examples=("pypod unmount ctrID", "pypod unmount ctrID1 ctrID2", "pypod unmount --all"),
 )
 

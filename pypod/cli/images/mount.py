@@ -33,6 +33,7 @@ IMAGE_UNMOUNT = Command(
         Flag(name="all", short="a", kind="bool", help="Unmount all of the currently mounted images"),
         Flag(name="force", short="f", kind="bool", help="Accepted for compatibility with podman; has no effect"),
     ),
+    aliases=("umount",),
     examples=("pypod image unmount imgID", "pypod image unmount --all"),
 )
 

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 _SOCKET = "start"
 
 
-def release(context: Context, record: ContainerRecord, caller: Caller | None) -> None:
+def release(context: Context, record: ContainerRecord, caller: Caller | None, *, attended: bool) -> None:
     """Let the process of an initialized container exec; the caller has the container's lock.
+
+    ``attended``: the monitor leaves it to us to remove the container at its end.
 
     Raises LaunchFailed and its subclasses; then nothing is left running. Raises InvalidSpec for descriptors and
     variables, which an initialized process cannot get any more.
@@ -28,7 +30,7 @@ def release(context: Context, record: ContainerRecord, caller: Caller | None) ->
     if caller is not None and (caller.pass_fds or caller.environment):
         message = f"container {record.name} is initialized: it takes no more descriptors and environment variables"
         raise InvalidSpec("pass_fds", message, hint=f"pypod container cleanup {record.name} undoes the initialization")
-    report = _ask(context.layout.container(record.id))
+    report = _ask(context.layout.container(record.id), attended=attended)
     if report is not None and report.kind == STARTED:
         if report.error:
             context.warn(f"a hook of poststart failed: {report.call}")
@@ -40,15 +42,16 @@ def release(context: Context, record: ContainerRecord, caller: Caller | None) ->
     raise failure(plan, report.replace(operation=0) if report is not None else None, "monitor")
 
 
-def _ask(directory: str) -> Report | None:
+def _ask(directory: str, *, attended: bool) -> Report | None:
     """Ask the monitor for the start; return its answer, None when it has ended."""
     import _socket
 
     channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
     try:
         connect_in(channel, directory, _SOCKET)
+        channel.send(b"a" if attended else b"s", _socket.MSG_NOSIGNAL)
         data = channel.recv(REPORT_BYTES)
-    except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
+    except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
         return None
     finally:
         channel.close()

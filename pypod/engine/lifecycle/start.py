@@ -341,7 +341,7 @@ def _start_locked(
         record = records.find_container(context.database, record.id)
         state = observe.container_state(directory, context.boot_id)
         if state.alive:
-            _continue(context, record, state, caller)
+            _continue(context, record, state, caller, attended=attended)
             return
         spec = context.container_spec(record)
         program = monitor(context, record, spec)
@@ -365,7 +365,9 @@ def already_initialized(record: ContainerRecord, state: ContainerState) -> Wrong
     return WrongState(record.name, state.status, message)
 
 
-def _continue(context: Context, record: ContainerRecord, state: ContainerState, caller: Caller | None) -> None:
+def _continue(
+    context: Context, record: ContainerRecord, state: ContainerState, caller: Caller | None, *, attended: bool
+) -> None:
     """Start an initialized container; nothing is to be done for one that is running."""
     if caller is not None and caller.initialize:
         raise already_initialized(record, state)
@@ -376,7 +378,7 @@ def _continue(context: Context, record: ContainerRecord, state: ContainerState, 
     if state.status == observe.INITIALIZED:
         from pypod.engine.lifecycle import releasing
 
-        releasing.release(context, record, caller)
+        releasing.release(context, record, caller, attended=attended)
 
 
 def _connect(begun: Start, undoing: Undoing) -> tuple[Attachment, ...]:

@@ -226,6 +226,16 @@ class TestEnds:
         container.stop()
         wait_until(lambda: not engine.containers.exists(container.id))
 
+    def test_one_that_its_starter_removes(self, engine, busybox) -> None:
+        container = engine.containers.create(["sh", "-c", "exit 3"], rootfs=busybox, remove=True)
+        container.init()
+        container.start(attended=True)
+        assert container.wait() == 3
+        monitor = container.state().supervisor_pid
+        wait_until(lambda: not is_there(monitor))  # nothing follows that could remove it
+        assert container.state().status == "exited"
+        container.remove()
+
     def test_with_its_monitor(self, engine, busybox) -> None:
         """Nobody is left who could start it: its process must not wait for ever."""
         for user in ("0", "1000"):
