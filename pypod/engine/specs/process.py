@@ -45,6 +45,8 @@ def groups_of(words: Sequence[str]) -> tuple[str, ...]:
 
 def capabilities_of(base: Sequence[str], add: Sequence[str], drop: Sequence[str]) -> tuple[str, ...]:
     """Return the capabilities in ``base`` with those added and without those dropped. Raises InvalidSpec."""
+    if not add and not drop:
+        return tuple(sorted(base))
     for argument, names in (("--cap-add", add), ("--cap-drop", drop)):
         try:
             merge((), names, ())
