@@ -92,7 +92,7 @@ static void set_off(struct monitor *monitor)
 
 	if (timeout)
 		deadline_set(&monitor->deadline, number(timeout, 0));
-	supervise_keep_last_hooks(&monitor->it);
+	supervise_rest(&monitor->it);
 	close(REPORT_FD);
 }
 

@@ -117,17 +117,21 @@ void find_process_user(struct process *process, const struct record *record)
 /* The id outside of a user namespace, by the lines of its map; 0 and -1 when it is not mapped. */
 static int outside(const char *map, uint32_t id, uint32_t *found)
 {
-	unsigned inside, out, count;
-	int length;
+	char *end;
 
 	*found = id;
 	if (!*map)
 		return 0;
-	for (; sscanf(map, "%u %u %u\n%n", &inside, &out, &count, &length) == 3; map += length)
+	/* not sscanf(3): a tenth of the program is what that would bring */
+	for (; *map; map = end + strspn(end, "\n")) {
+		unsigned long inside = strtoul(map, &end, 10), out = strtoul(end, &end, 10), count = strtoul(end, &end, 10);
 		if (id >= inside && id - inside < count) {
 			*found = out + (id - inside);
 			return 0;
 		}
+		if (end == map)
+			break;
+	}
 	return -1;
 }
 

@@ -18,8 +18,8 @@ int record_start(const char *path, const char *boot_id, const struct recorded *i
 /* Record the exit: for `pypod events`, and in the status file. */
 void supervise_record_exit(struct supervised *it, int status);
 
-/* Of a plan that has been performed only the hooks of poststop may still be needed: without any, free it. */
-void supervise_keep_last_hooks(struct supervised *it);
+/* The process runs: free the memory that only the start needed. The plan stays if it has hooks of poststop. */
+void supervise_rest(struct supervised *it);
 void supervise_run_last_hooks(struct supervised *it);
 
 /* Open the plan's files for pids, before the process exists: it is not started if one cannot be written. */
