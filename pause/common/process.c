@@ -36,12 +36,12 @@ void hand_over(const struct process *process, enum report_kind kind, int fd)
 	wait_for_supervisor(process);
 }
 
-/* The bytes of the supervisor are all alike: before this one is awaited, those that were due are taken. */
+/* The supervisor's bytes are all alike, so the one that was due first is taken before the hooks' can be awaited. */
 void await_hooks(const struct process *process)
 {
 	struct report report = { .kind = REPORT_HOOKS };
 
-	wait_for_supervisor(process); /* that we are recorded: the supervisor says so once more afterwards */
+	wait_for_supervisor(process); /* we are recorded; after the hooks the supervisor sends this byte again */
 	if (report_send(process->report, &report, -1) < 0)
 		fail(process, "sendmsg");
 	wait_for_supervisor(process);

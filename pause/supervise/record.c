@@ -194,7 +194,6 @@ void supervise_record_exit(struct supervised *it, int status)
 		return; /* the exit code is lost, and readers of the file see that */
 }
 
-
 /* The calls of a start go deeper than any that follow: give back the pages of the stack below ours and the next one,
  * which this call itself may use. */
 static void give_back_stack(void)
@@ -217,6 +216,6 @@ void supervise_run_last_hooks(struct supervised *it)
 	char call[36];
 	uint32_t at;
 
-	if (it->plan.memory) /* nobody is there whom a failure could be told */
-		run_hooks(&it->plan, "poststop", 0, &at, call);
+	/* nobody is there whom a failure could be told */
+	run_hooks(&it->plan, "poststop", 0, &at, call);
 }

@@ -139,7 +139,7 @@ static int follow(struct supervised *it, int socket, bool told, struct report *f
 				failure->error = errno;
 				return -1;
 			}
-			told = allow_start(socket) && allow_start(socket); /* once for the hooks, once as before them */
+			told = allow_start(socket) && allow_start(socket); /* one byte for the hooks, and the one that await_hooks took */
 		}
 		if (report.kind == REPORT_TERMINAL)
 			it->terminal = passed;

@@ -204,11 +204,12 @@ def _command_failure(op: Op, report: Report) -> LaunchFailed:
 
 def _hook_failure(_plan: Plan, report: Report, op: Op) -> LaunchFailed:
     stage, timeout_s, _, _, variables, *words = map(str, op.arguments)
-    path = words[int(variables)]
-    how = f"exit code: {code}" if (code := report.call.removeprefix("exit ")) != report.call else report.call
-    if report.call == "exit 127":
+    path, how = words[int(variables)], report.call
+    if how == "exit 127":
         how = "exit code: 127, which also says that it could not be run"
-    if report.call == "poll":
+    elif how.startswith("exit "):
+        how = f"exit code: {how[5:]}"
+    elif how == "poll":
         how = f"not ended after {timeout_s} s"
     message = f"error executing hook `{path}` of {stage} ({how}): OCI runtime error"
     return LaunchFailed(op.describe(), report.call, report.error, message=message)

@@ -1,6 +1,6 @@
 """OCI hooks (oci-hooks(5)): which of those in the configured directories are for a container.
 
-A file NAME.json in a later directory replaces one of that name in an earlier one. Hooks run in the order of names.
+A file NAME.json in a later directory replaces one of that name in an earlier one. Hooks run by name.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _parsed(content: dict[str, Any]) -> list[Hook]:
 
 
 def _met(when: dict[str, Any], spec: ContainerSpec) -> list[bool]:
-    """Return for each condition whether it is met. Regular expressions are Python's: Go's are a part of them."""
+    """Return for each condition whether it is met. Patterns are Python's; Go's syntax is nearly a subset."""
     import re
 
     met = [bool(when["always"])] if "always" in when else []

@@ -83,9 +83,11 @@ class LegacyDriver:
 
     def trees(self, own: Collection[str]) -> tuple[ShownTree, ...]:
         chosen = tuple(own)  # the same for nearly all containers
-        if chosen not in self._trees:
-            self._trees = {chosen: self._trees_with(chosen)}
-        return self._trees[chosen]
+        found = self._trees.get(chosen)
+        if found is None:
+            found = self._trees_with(chosen)
+            self._trees = {chosen: found}  # not read again: another thread may replace it
+        return found
 
     def _trees_with(self, own: tuple[str, ...]) -> tuple[ShownTree, ...]:
         return tuple(
