@@ -31,7 +31,7 @@ _WHERE = {
     "Mount": "pypod.model.mount",
     "NamespaceFacts": "pypod.engine.inspect.lsns",
     "NamespaceWatcher": "pypod.engine.inspect.watching",
-    "Network": "pypod.api.network",
+    "Network": "pypod.api.networks.network",
     "Pod": "pypod.api.pod",
     "PodSummary": "pypod.api.summaries",
     "Port": "pypod.model.port",
@@ -39,8 +39,8 @@ _WHERE = {
     "ProcessFacts": "pypod.engine.inspect.lsns",
     "Progress": "pypod.model.reports.progress",
     "Registries": "pypod.api.images.registries",
-    "Secret": "pypod.api.secret",
-    "Volume": "pypod.api.volume",
+    "Secret": "pypod.api.secrets.secret",
+    "Volume": "pypod.api.volumes.volume",
     "check": "pypod.api.functions",
     "compare": "pypod.api.functions",
     "events": "pypod.api.functions",
@@ -97,12 +97,12 @@ if TYPE_CHECKING:
     from pypod.api.images.manifest_list import ManifestList as ManifestList
     from pypod.api.images.registries import Registries as Registries
     from pypod.api.images.summary import ImageSummary as ImageSummary
-    from pypod.api.network import Network as Network
+    from pypod.api.networks.network import Network as Network
     from pypod.api.pod import Pod as Pod
-    from pypod.api.secret import Secret as Secret
+    from pypod.api.secrets.secret import Secret as Secret
     from pypod.api.summaries import ContainerSummary as ContainerSummary
     from pypod.api.summaries import PodSummary as PodSummary
-    from pypod.api.volume import Volume as Volume
+    from pypod.api.volumes.volume import Volume as Volume
     from pypod.engine.containers.attach import Attachment as Attachment
     from pypod.engine.containers.logs import LogReader as LogReader
     from pypod.engine.inspect.check import HostReport as HostReport

@@ -59,23 +59,17 @@ class Engine(Context):
     @property
     def networks(self) -> types.Networks:
         """The networks: create, get, list, exists, prune."""
-        from pypod.api.networks import Networks
-
-        return Networks(self)
+        return types.Networks(self)
 
     @property
     def secrets(self) -> types.Secrets:
         """The secrets: create, get, list, exists."""
-        from pypod.api.secrets import Secrets
-
-        return Secrets(self)
+        return types.Secrets(self)
 
     @property
     def volumes(self) -> types.Volumes:
         """The volumes: create, get, list, exists, prune."""
-        from pypod.api.volumes import Volumes
-
-        return Volumes(self)
+        return types.Volumes(self)
 
     def events(
         self,

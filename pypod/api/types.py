@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pypod.api.images.images import Images as Images
     from pypod.api.images.manifest_lists import ManifestLists as ManifestLists
     from pypod.api.images.summary import ImageSummary as ImageSummary
-    from pypod.api.network import Network as Network
-    from pypod.api.networks import Networks as Networks
+    from pypod.api.networks.network import Network as Network
+    from pypod.api.networks.networks import Networks as Networks
     from pypod.api.options.alone import AloneOptions as AloneOptions
     from pypod.api.options.create import CloneOptions as CloneOptions
     from pypod.api.options.create import CreateOptions as CreateOptions
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from pypod.api.options.pod import NewPodOptions as NewPodOptions
     from pypod.api.pod import Pod as Pod
     from pypod.api.pods import Pods as Pods
-    from pypod.api.secret import Secret as Secret
-    from pypod.api.secrets import Secrets as Secrets
+    from pypod.api.secrets.secret import Secret as Secret
+    from pypod.api.secrets.secrets import Secrets as Secrets
     from pypod.api.summaries import ContainerSummary as ContainerSummary
     from pypod.api.summaries import PodSummary as PodSummary
-    from pypod.api.volume import Volume as Volume
-    from pypod.api.volumes import Volumes as Volumes
+    from pypod.api.volumes.volume import Volume as Volume
+    from pypod.api.volumes.volumes import Volumes as Volumes
     from pypod.display.picture import Picture as Picture
     from pypod.engine.containers.attach import Attachment as Attachment
     from pypod.engine.containers.logs import LogReader as LogReader
@@ -91,17 +91,17 @@ else:
             "ImageSummary": "pypod.api.images.summary",
             "Images": "pypod.api.images.images",
             "ManifestLists": "pypod.api.images.manifest_lists",
-            "Network": "pypod.api.network",
-            "Networks": "pypod.api.networks",
+            "Network": "pypod.api.networks.network",
+            "Networks": "pypod.api.networks.networks",
             "Pod": "pypod.api.pod",
             "ClonePodOptions": "pypod.api.options.pod",
             "CreatePodOptions": "pypod.api.options.pod",
             "NewPodOptions": "pypod.api.options.pod",
             "Pods": "pypod.api.pods",
-            "Secret": "pypod.api.secret",
-            "Secrets": "pypod.api.secrets",
-            "Volume": "pypod.api.volume",
-            "Volumes": "pypod.api.volumes",
+            "Secret": "pypod.api.secrets.secret",
+            "Secrets": "pypod.api.secrets.secrets",
+            "Volume": "pypod.api.volumes.volume",
+            "Volumes": "pypod.api.volumes.volumes",
             "ContainerSummary": "pypod.api.summaries",
             "PodSummary": "pypod.api.summaries",
             "Picture": "pypod.display.picture",

@@ -18,7 +18,7 @@ ROOMS = {
         *("core", "configuration", "session", "resources", "storage", "images", "networks"),
         *("specs", "lifecycle", "containers", "inspect"),
     ),
-    "api": ("", "images", "options"),
+    "api": ("", "images", "networks", "secrets", "volumes", "options"),
     "cli": (
         *("go", "render", "flags", "system", "namespaces", "images", "networks", "secrets", "volumes"),
         *("pods", "containers", ""),

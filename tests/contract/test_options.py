@@ -15,7 +15,7 @@ import pytest
 import pypod
 from pypod.api.containers import Containers
 from pypod.api.images.images import Images
-from pypod.api.networks import Networks
+from pypod.api.networks.networks import Networks
 from pypod.api.options.alone import AloneOptions
 from pypod.api.options.create import CloneOptions, CreateOptions, MemberOptions
 from pypod.api.options.explain import ExplainOptions

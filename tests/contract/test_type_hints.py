@@ -16,7 +16,7 @@ import pypod
 from pypod.api.containers import Containers
 from pypod.api.images.images import Images
 from pypod.api.images.manifest_lists import ManifestLists
-from pypod.api.networks import Networks
+from pypod.api.networks.networks import Networks
 from pypod.api.pods import Pods
 
 PUBLIC = [getattr(pypod, name) for name in pypod.__all__ if name != "__version__"]

@@ -40,14 +40,14 @@ def run_tag(options: Parsed, root: str | None) -> int:
 
 
 def _full(name: str) -> str:
-    from pypod.model.images.reference import full_name
+    from pypod.model.images.reference import full_name, parse
 
     try:
-        return full_name(name)
+        parse(name)
     except InvalidSpec as error:
-        if "digest" not in error.message:
-            error.message = f'normalizing name "{name}": {error.message}'
+        error.message = f'normalizing name "{name}": {error.message}'
         raise
+    return full_name(name)
 
 
 def run_untag(options: Parsed, root: str | None) -> int:

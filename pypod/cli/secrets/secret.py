@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pypod.api.secret import Secret
+    from pypod.api.secrets.secret import Secret
     from pypod.cli.flags.parser import Parsed
     from pypod.cli.go.values import Struct
 

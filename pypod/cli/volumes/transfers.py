@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from pypod.api.engine import Engine
-    from pypod.api.volume import Volume
+    from pypod.api.volumes.volume import Volume
     from pypod.cli.flags.parser import Parsed
 
 VOLUME_EXPORT = Command(

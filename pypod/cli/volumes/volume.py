@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pypod.api.engine import Engine
-    from pypod.api.volume import Volume
+    from pypod.api.volumes.volume import Volume
     from pypod.cli.flags.parser import Parsed
 
 VOLUME_CREATE = Command(

@@ -12,8 +12,8 @@ import pytest
 
 from pypod.cli.main import CONFIGURED
 from pypod.cli.verbs import GROUPS, VERBS
-from pypod.engine.configuration.effects import WITHOUT_EFFECT
 from pypod.engine.configuration.keys import KEYS
+from pypod.engine.configuration.without_effect import WITHOUT_EFFECT
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/reference/containers-conf.md").read_text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pypod.cli.containers.commit import CHANGE
+from pypod.cli.containers.files.commit import CHANGE
 from pypod.cli.flags.parser import Command, Flag
 from pypod.cli.flags.registry import PLATFORM_FLAGS
 from pypod.errors import InvalidSpec

@@ -6,7 +6,7 @@ import time
 from _collections_abc import Callable, Mapping, Sequence
 
 from pypod.api import types
-from pypod.api.volume import Volume
+from pypod.api.volumes.volume import Volume
 from pypod.errors import AlreadyExists, InUse
 from pypod.model import ids
 from pypod.store import volumes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _collections_abc import Mapping, Sequence
 
 from pypod.api import types
-from pypod.api.secret import Secret
+from pypod.api.secrets.secret import Secret
 from pypod.errors import NoSuchSecret
 from pypod.store import secrets
 

@@ -7,7 +7,7 @@ import time
 from _collections_abc import Callable, Iterable, Mapping, Sequence
 
 from pypod.api import types
-from pypod.api.network import Network
+from pypod.api.networks.network import Network
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.networks import known
 from pypod.errors import InUse, NoSuchNetwork
