@@ -16,6 +16,7 @@ from pypod.store import records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from pypod.api.images.image import Image
     from pypod.api.options.create import MemberOptions
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pypod.model.network import Connection
     from pypod.model.options.container import ContainerOptions
     from pypod.model.pod import PodSpec
+    from pypod.model.port import Port
     from pypod.model.secret import SecretUse
     from pypod.model.volume import VolumeRecord
     from pypod.store.records import ContainerRecord, PodRecord
@@ -55,8 +57,9 @@ class Creation:
         from pypod.engine.configuration import current
         from pypod.engine.core.free_names import under_free_name
         from pypod.engine.networks.options import resolved
-        from pypod.engine.specs import configured, specs
+        from pypod.engine.specs import configured
         from pypod.engine.specs.ports import of_options
+        from pypod.engine.specs.specs import asked_of
 
         base, command = _image_and_command(asked)
         pod_record = None
@@ -69,25 +72,14 @@ class Creation:
         asked = configured.of_container(self._engine, settings, asked, pod_spec)
 
         with Boundary("create container"):
-            connections = resolved(self._engine, specs.asked_of(asked, pod_spec))
+            connections = resolved(self._engine, asked_of(asked, pod_spec))
             found, options, command = self._with_image(settings, base, pull, asked, command, pod_spec)
-            ports = of_options(self._engine, options, specs.asked_of(options, pod_spec))
+            ports = of_options(self._engine, options, asked_of(options, pod_spec))
             secrets = self._secrets(options)
 
         def create(name: str) -> types.Container:
-            spec = specs.container_spec(
-                command,
-                options,
-                name=name,
-                pod_id=pod_record.id if pod_record else "",
-                pod=pod_spec,
-                image=found,
-                capabilities=configured.capabilities(settings),
-            )
-            spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec)).replace(
-                ports=ports, secrets=secrets
-            )
-            spec = configured.completed(self._engine, settings, spec)
+            pod_id = pod_record.id if pod_record else ""
+            spec = self._specified(settings, options, command, name, pod_id, pod_spec, found, ports, secrets)
             self._require_possible(spec)
 
             def add(spec: ContainerSpec) -> types.Container:
@@ -101,6 +93,30 @@ class Creation:
 
         with Boundary("create container"):
             return create(asked.name) if asked.name else under_free_name(create)
+
+    def _specified(
+        self,
+        settings: Settings,
+        options: ContainerOptions,
+        command: Sequence[str] | str,
+        name: str,
+        pod_id: str,
+        pod: PodSpec | None,
+        image: Image | None,
+        ports: Sequence[Port],
+        secrets: Sequence[SecretUse],
+    ) -> ContainerSpec:
+        """Return the specification of a container with complete options. Raises what ``create`` raises for them."""
+        from pypod.engine.specs import configured
+        from pypod.engine.specs.specs import container_spec
+
+        capabilities = configured.capabilities(settings)
+        spec = container_spec(
+            command, options, name=name, pod_id=pod_id, pod=pod, image=image, capabilities=capabilities
+        )
+        spec = self._with_user_namespace(spec, options, pod)
+        without_option = configured.without_option(self._engine, settings, spec)
+        return spec.replace(ports=ports, secrets=secrets, **self._references(spec), **without_option)
 
     def _require_possible(self, spec: ContainerSpec) -> None:
         """Raise what a start would, before the container exists: for sources and limits that cannot be had."""
@@ -175,8 +191,8 @@ class Creation:
 
         return userns_options.of_container(self._engine, spec, options, pod)
 
-    def _with_ids(self, spec: ContainerSpec) -> ContainerSpec:
-        """Refer to the containers whose namespaces it joins by id: a name may pass to another container.
+    def _references(self, spec: ContainerSpec) -> dict[str, Any]:
+        """Return the fields that name other containers, by id: a name may pass to another container.
 
         Raises NoSuchContainer, and InvalidSpec for a namespace's path that does not exist, or an IPC namespace that its
         container keeps to itself.
@@ -190,10 +206,8 @@ class Creation:
         if "ipc" in joined:
             self._require_shareable(found[joined["ipc"].target])
         fields = {"user": "user_namespace"}
-        return spec.replace(
-            requires=self._required(spec.requires),
-            **{fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()},
-        )
+        by_id = {fields.get(kind, kind): mode.replace(target=found[mode.target].id) for kind, mode in joined.items()}
+        return {"requires": self._required(spec.requires), **by_id}
 
     def _joined(self, kind: str, ref: str) -> ContainerRecord:
         try:
@@ -328,23 +342,14 @@ class Creation:
         from pypod.engine.lifecycle import explain
         from pypod.engine.lifecycle.start import Caller
         from pypod.engine.networks.options import resolved
-        from pypod.engine.specs import configured, specs
         from pypod.engine.specs.ports import of_options
+        from pypod.engine.specs.specs import asked_of
 
-        pod_spec = self._engine.pod_spec(pod_record) if pod_record else None
-        spec = specs.container_spec(
-            command,
-            options,
-            name=options.name or ids.new_name(),
-            pod_id=pod_record.id if pod_record else "",
-            pod=pod_spec,
-            image=found,
-            capabilities=configured.capabilities(settings),
-        )
-        network = specs.asked_of(options, pod_spec)
-        spec = self._with_ids(self._with_user_namespace(spec, options, pod_spec))
-        ports = of_options(self._engine, options, network)
-        spec = configured.completed(self._engine, settings, spec.replace(ports=ports, secrets=self._secrets(options)))
+        pod_id, pod_spec = (pod_record.id, self._engine.pod_spec(pod_record)) if pod_record else ("", None)
+        network = asked_of(options, pod_spec)
+        ports, secrets = of_options(self._engine, options, network), self._secrets(options)
+        name = options.name or ids.new_name()
+        spec = self._specified(settings, options, command, name, pod_id, pod_spec, found, ports, secrets)
         if spec.user_namespace.mode == "auto":
             from pypod.engine.session import auto_ids
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     V = TypeVar("V", bound=Value)
 
 
+_NO_DEFAULT = object()
+
+
 def types_of(cls: type[Value], *numbers: str) -> tuple[type, ...]:
     """Return the types of a record's columns: str, except for the ``numbers``."""
     return tuple(int if name in numbers else str for name in cls._fields)
@@ -50,8 +53,12 @@ def of_types(record: V, types: tuple[type, ...]) -> V:
 
 def to_json(value: Value) -> str:
     """Return a spec as JSON. Fields with their default are left out: few containers set many of the eighty."""
-    defaults = value._defaults
-    given = {name: _plain(item) for name, item in value.items() if name not in defaults or item != defaults[name]}
+    fields, default_of = value.__dict__, value._defaults.get
+    given = {}
+    for name in value._fields:
+        item, default = fields[name], default_of(name, _NO_DEFAULT)
+        if item is not default and item != default:  # most are the default itself
+            given[name] = _plain(item)
     return plain_json.dumps(given)
 
 

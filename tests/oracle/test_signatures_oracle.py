@@ -15,6 +15,9 @@ from pypod.errors import InvalidSpec, PermissionDenied
 from pypod.images.trust import lookaside, openpgp
 from pypod.model.images.image import digest_of
 from pypod.model.images.reference import parse
+from tests.cli.program import Program
+from tests.docker_registry import DockerRegistry, needs_docker_registry
+from tests.images.made import Made, layer
 
 pytestmark = pytest.mark.skipif(
     shutil.which("skopeo") is None or shutil.which("gpg") is None, reason="skopeo and gpg are not both installed"
@@ -35,14 +38,15 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False, timeout=60)
 
 
-def key(home: Path, owner: str) -> tuple[str, Path]:
+def key(home: Path, owner: str, passphrase: str = "") -> tuple[str, Path]:
     """Make a key in the keyring of GNUPGHOME; return its fingerprint and the file of its public half."""
     home.mkdir(mode=0o700, exist_ok=True)
-    made = run("gpg", "--batch", "--passphrase", "", "--quick-generate-key", f"T <{owner}>", "rsa2048", "sign", "never")
+    protected = ("--pinentry-mode", "loopback", "--passphrase", passphrase)
+    made = run("gpg", "--batch", *protected, "--quick-generate-key", f"T <{owner}>", "rsa2048", "sign", "never")
     assert made.returncode == 0, made.stderr
     listed = run("gpg", "--batch", "--with-colons", "--list-keys", owner).stdout
     fingerprint = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
-    public = home.parent / f"{owner}.asc"
+    public = home / f"{owner}.asc"
     public.write_text(run("gpg", "--batch", "--armor", "--export", owner).stdout)
     return fingerprint, public
 
@@ -153,3 +157,66 @@ class TestWhatIsRefused:
     def test_an_unknown_signer(self) -> None:
         with pytest.raises(InvalidSpec, match="creating new signature"):
             openpgp.sign(DIGEST, NAME, "nobody@example.com")
+
+
+@needs_docker_registry
+class TestPush:
+    @pytest.fixture
+    def registry(self, world: World, tmp_path: Path):
+        (tmp_path / "registry").mkdir()
+        with DockerRegistry(tmp_path / "registry") as found:
+            signed = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": str(world.public)}
+            policy = {"default": [{"type": "reject"}], "transports": {"docker": {found.host: [signed]}}}
+            (tmp_path / "signed.json").write_text(json.dumps(policy))
+            yield found.host
+
+    @pytest.fixture
+    def pypod(self, tmp_path: Path) -> Program:
+        made = Program(str(tmp_path / "storage"))
+        Made(layer({"a": b"x"})).archive(tmp_path / "image", "made:latest")
+        made.ok("load", "-q", "-i", str(tmp_path / "image"))
+        return made
+
+    def accepted(self, name: str, directory: Path) -> bool:
+        """Return whether skopeo and pypod take an image, under a policy that wants signatures."""
+        policy, shown = str(directory / "signed.json"), f"docker://{name}"
+        copied = run("skopeo", "--policy", policy, "copy", "--src-tls-verify=false", shown, f"dir:{directory}/copied")
+        pulled = Program(str(directory / "other"))("pull", "--signature-policy", policy, "--tls-verify=false", name)
+        assert (copied.returncode == 0) is (pulled.returncode == 0), (copied, pulled)
+        return copied.returncode == 0
+
+    def test_an_image(self, registry: str, pypod: Program, tmp_path: Path) -> None:
+        image = pypod.ok("images", "-q").strip()
+        pypod.ok("push", "-q", "--tls-verify=false", image, f"{registry}/a:plain")
+        assert not self.accepted(f"{registry}/a:plain", tmp_path)
+        pypod.ok("push", "-q", "--tls-verify=false", "--sign-by", "one@example.com", image, f"{registry}/b:signed")
+        assert self.accepted(f"{registry}/b:signed", tmp_path)
+
+    def test_a_list_with_its_images(self, registry: str, pypod: Program, tmp_path: Path, world: World) -> None:
+        pypod.ok("manifest", "create", "both", pypod.ok("images", "-q").strip())
+        words = ("-q", "--all", "--tls-verify=false", "--sign-by", world.fingerprint, "both", f"{registry}/both:v1")
+        pypod.ok("manifest", "push", *words)
+        assert len(list(world.signatures.rglob("signature-1"))) == 2
+        assert self.accepted(f"{registry}/both:v1", tmp_path)
+
+    def test_a_key_with_a_passphrase(self, registry: str, pypod: Program, tmp_path: Path, world: World) -> None:
+        _, public = key(world.ring, "two@example.com", "secret")
+        run("gpgconf", "--kill", "gpg-agent")  # it has the passphrase
+        policy = tmp_path / "signed.json"
+        policy.write_text(policy.read_text().replace(str(world.public), str(public)))
+        image, name = pypod.ok("images", "-q").strip(), f"{registry}/c:v1"
+        for text, code in (("wrong", 125), ("secret\nmore", 0)):
+            (tmp_path / "passphrase").write_text(text)
+            signing = ("--sign-by", "two@example.com", "--sign-passphrase-file", str(tmp_path / "passphrase"))
+            done = pypod("push", "--tls-verify=false", *signing, image, name)
+            assert done.returncode == code, done.stderr
+            found = run("skopeo", "inspect", "--tls-verify=false", f"docker://{name}").returncode
+            assert (found == 0) is (code == 0)  # nothing has the name without the signature
+        assert self.accepted(name, tmp_path)
+
+    def test_a_key_that_is_not_there(self, registry: str, pypod: Program) -> None:
+        image, name = pypod.ok("images", "-q").strip(), f"{registry}/d:v1"
+        done = pypod("push", "--tls-verify=false", "--sign-by", "nobody@example.com", image, name)
+        assert done.returncode == 125
+        assert "creating new signature" in done.stderr
+        assert run("skopeo", "inspect", "--tls-verify=false", f"docker://{name}").returncode != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from _collections_abc import Callable, Sequence
 
 from pypod.api import types
@@ -244,6 +245,8 @@ class Image(StoredImage):
         compression: str = "",
         compression_level: int = 0,
         compress: bool = False,
+        sign_by: str = "",
+        passphrase_file: str | os.PathLike[str] = "",
         progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
         """Push it to a registry or another transport's destination; return its digest there. See ``Images.push``."""
@@ -255,6 +258,8 @@ class Image(StoredImage):
             compression=compression,
             compression_level=compression_level,
             compress=compress,
+            sign_by=sign_by,
+            passphrase_file=passphrase_file,
             progress=progress,
         )
 

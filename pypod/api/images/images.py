@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from _collections_abc import Callable, Iterable, Sequence
 
 from pypod.api import types
@@ -212,6 +213,8 @@ class Images:
         compression: str = "",
         compression_level: int = 0,
         compress: bool = False,
+        sign_by: str = "",
+        passphrase_file: str | os.PathLike[str] = "",
         progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
         """Push an image to a registry, or to another transport's destination (``dir:PATH``); return its digest there.
@@ -220,6 +223,9 @@ class Images:
         are compressed on the way to a registry, and with ``compress`` to a directory. ``format`` is oci or v2s2, by
         default that of the image; ``compression`` is gzip or zstd, by default that of its layers, which are
         compressed anew with a ``compression_level`` (of gzip 1 to 9, of zstd 1 to 20).
+
+        With ``sign_by``, a key of the caller's gpg keyring, the destination is a registry and each manifest is signed
+        where registries.d says, before it is sent; the first line of ``passphrase_file`` unlocks the key.
 
         Raises NoSuchImage, InvalidSpec, Unauthorized, RegistryError.
         """
@@ -235,6 +241,8 @@ class Images:
             compression=compression,
             compression_level=compression_level,
             compress=compress,
+            sign_by=sign_by,
+            passphrase_file=os.fspath(passphrase_file),
             progress=progress,
         )
         announce.image(self._engine, announce.PUSH, image.id, destination or image.used_name)

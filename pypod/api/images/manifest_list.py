@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from _collections_abc import Callable, Iterable, Mapping, Sequence
 
 from pypod.api import types
@@ -158,6 +159,8 @@ class ManifestList(StoredList):
         compression: str = "",
         compression_level: int = 0,
         add_compression: Sequence[str] = (),
+        sign_by: str = "",
+        passphrase_file: str | os.PathLike[str] = "",
         progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
         """Push its members and then the list to a registry or another transport's destination; return its digest there.
@@ -166,6 +169,9 @@ class ManifestList(StoredList):
         ``format`` (oci or v2s2) or ``compression`` (gzip or zstd) requires a conversion, or a local one has
         uncompressed layers. ``compression_level`` is as of ``Images.push``. For each of ``add_compression`` (gzip,
         zstd) the list at the destination has another variant of each member, unless its layers have that already.
+
+        With ``sign_by``, a key of the caller's gpg keyring, the destination is a registry and each manifest is signed
+        where registries.d says, before it is sent; the first line of ``passphrase_file`` unlocks the key.
 
         Raises InvalidSpec, NoSuchImage, Unauthorized, RegistryError; then the destination has no new name.
         """
@@ -181,6 +187,8 @@ class ManifestList(StoredList):
             compression=compression,
             level=compression_level,
             added=tuple(add_compression),
+            sign_by=sign_by,
+            passphrase_file=os.fspath(passphrase_file),
             progress=progress,
         )
         announce.image(self._engine, announce.PUSH, self.id, destination or self.name)

@@ -11,10 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
 
-# The flags of podman-push(1): using one reports that signing is unavailable, not that the flag is unknown.
-SIGNING_FLAGS = tuple(
-    Flag(name=name, hidden=True, help="Signatures are not available yet")
-    for name in ("sign-by", "sign-by-sigstore-private-key", "sign-passphrase-file")
+_SIGSTORE = ("sign-by-sigstore", "sign-by-sigstore-private-key")
+SIGNING_FLAGS = (
+    Flag(name="sign-by", help="Add a signature at the destination using the specified key"),
+    Flag(name="sign-passphrase-file", help="Read a passphrase for signing an image from a file"),
+    # using one reports that signatures of this kind are unavailable, not that the flag is unknown
+    *(Flag(name=name, hidden=True, help="Sigstore signatures are not available") for name in _SIGSTORE),
 )
 COMPRESSION_FLAGS: tuple[Flag, ...] = (
     Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: as in the layers)"),
@@ -69,7 +71,7 @@ def run_push(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod push``."""
     from pypod.api.engine import Engine
 
-    refuse_signing(options)
+    refuse_sigstore(options)
     name, destination = (*options.positionals, "")[:2]
     reach = access(options)
     with Engine(root) as engine:
@@ -83,6 +85,8 @@ def run_push(options: Parsed, root: str | None) -> int:
                 format=options["format"],
                 compression=options["compression-format"] or _compression(),
                 compression_level=compression_level(options),
+                sign_by=options["sign-by"],
+                passphrase_file=options["sign-passphrase-file"],
                 progress=telling,
                 **more,
             )
@@ -111,12 +115,12 @@ def _compression() -> str:
     return found if found in ("gzip", "zstd") else ""
 
 
-def refuse_signing(options: Parsed) -> None:
-    """Raise Unsupported when signing is requested: the image must not be pushed without the signature."""
-    for flag in SIGNING_FLAGS:
-        if options[flag.name]:
-            hint = "push without it; skopeo copy --sign-by signs on the way from one registry to another"
-            raise Unsupported(f"--{flag.name}", f"--{flag.name}: signatures are not available yet", hint=hint)
+def refuse_sigstore(options: Parsed) -> None:
+    """Raise Unsupported for a sigstore signature: the image must not be pushed without it."""
+    for name in _SIGSTORE:
+        if options[name]:
+            message = f"--{name}: pypod makes no sigstore signatures"
+            raise Unsupported(f"--{name}", message, hint="--sign-by KEY makes one with gpg")
 
 
 def write_digest(path: str, digest: str) -> None:

@@ -6,7 +6,7 @@ from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.locks import SHARED, Lock
 from pypod.engine.images import copying
 from pypod.engine.images.list_members import member
-from pypod.engine.images.pushing import check_form, target
+from pypod.engine.images.pushing import check_form, in_registry, require_registry, target
 from pypod.errors import InvalidSpec, RegistryError
 from pypod.images.blobs import Blobs, BlobSource
 from pypod.model.images.form import FAMILIES, OCI, index_body
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pypod.images.ends import Destination, Source
     from pypod.images.registry.access import Access
     from pypod.model.images.image import Descriptor, Index
-    from pypod.model.images.reference import Reference
 
     Report = Callable[[Progress], None] | None
 
@@ -41,6 +40,8 @@ def push(
     compression: str,
     level: int,
     added: Sequence[str],
+    sign_by: str,
+    passphrase_file: str,
     progress: Report,
 ) -> str:
     """Write a list; return its digest at the destination. See ``ManifestList.push``."""
@@ -55,14 +56,17 @@ def push(
         if transport in ("", "docker"):
             reference = target(rest)
             pushing = _Push(members, form.replace(workers=_WORKERS), chosen, added, progress)
+            known = [parse(source).name for source in pushing.sources.values() if source]
+            there = in_registry(reference, known, chosen, sign_by, passphrase_file)
             try:
-                digest = pushing.run(_registry(reference, pushing.sources, chosen), all=all, plain_layers=False)
+                digest = pushing.run(there, all=all, plain_layers=False)
             except RegistryError as error:
                 error.message = f"writing to docker://{reference}: {error.message}"
                 raise
             with members.context.database.transaction() as connection, connection:
                 images.add_digest(connection, members.id, reference.name, digest)
             return digest
+        require_registry(destination, sign_by)
         if transport == "docker-archive":
             raise InvalidSpec("DESTINATION", "a docker archive cannot hold a list", hint="use oci-archive:FILE")
         from pypod.images.archive.detect import open_destination
@@ -80,14 +84,6 @@ def _check_added(added: Sequence[str], *, all: bool, format: str) -> None:
         raise InvalidSpec("--add-compression", "variants can only be added to images that are pushed", hint="use --all")
     if _ZSTD in added and format == "v2s2":
         raise InvalidSpec("--add-compression", "docker's schema 2 has no zstd", hint="use --format oci")
-
-
-def _registry(reference: Reference, sources: dict[str, str], access: Access) -> Destination:
-    from pypod.images.config import registries
-    from pypod.images.registry.client import RegistryDestination
-
-    known = sorted({parse(source).name for source in sources.values() if source})
-    return RegistryDestination(reference, access, registries.load(), mount_from=[parse(name) for name in known])
 
 
 class _Push:

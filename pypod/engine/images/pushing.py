@@ -11,10 +11,11 @@ from pypod.store import images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pypod.engine.images.stored import StoredImage
     from pypod.images.registry.access import Access
+    from pypod.images.registry.client import RegistryDestination
     from pypod.model.images.reference import Reference
     from pypod.model.reports.progress import Progress
 
@@ -32,6 +33,8 @@ def push(
     compression: str = "",
     compression_level: int = 0,
     compress: bool = False,
+    sign_by: str = "",
+    passphrase_file: str = "",
     progress: Callable[[Progress], None] | None = None,
 ) -> str:
     """Write an image; return the digest of its manifest there. See ``Images.push``."""
@@ -42,7 +45,9 @@ def push(
     transport, rest = split_transport(destination or image.used_name)
     if transport in ("", "docker"):
         form = form.replace(compress_plain=True, workers=_WORKERS)
-        return _to_registry(image, target(rest), form, access, progress)
+        known = {repository for repository, _ in image.named().digests}
+        return _to_registry(image, in_registry(target(rest), known, access, sign_by, passphrase_file), form, progress)
+    require_registry(destination, sign_by)
     from pypod.images.archive.detect import open_destination
 
     if transport in ("oci", "oci-archive"):
@@ -72,21 +77,37 @@ def target(name: str) -> Reference:
     return reference.tagged()
 
 
-def _to_registry(
-    image: StoredImage,
-    reference: Reference,
-    form: copying.Form,
-    access: Access | None,
-    progress: Callable[[Progress], None] | None,
-) -> str:
+def require_registry(destination: str, sign_by: str) -> None:
+    """Raise InvalidSpec for a signature of what has no name in a registry."""
+    if sign_by:
+        message = f"Cannot determine canonical Docker reference for destination {destination}"
+        raise InvalidSpec("--sign-by", message, hint="sign what is pushed to a registry")
+
+
+def in_registry(
+    reference: Reference, known: Iterable[str], access: Access | None, sign_by: str, passphrase_file: str
+) -> RegistryDestination:
+    """Return a name in a registry as a destination, where blobs may be in the ``known`` repositories already."""
     from pypod.images.config import registries
     from pypod.images.registry.access import Access
     from pypod.images.registry.client import RegistryDestination
 
-    known = {repository for repository, _ in image.named().digests} - {reference.name}
-    destination = RegistryDestination(
-        reference, access or Access(), registries.load(), mount_from=[parse(name) for name in sorted(known)]
-    )
+    others = [parse(name) for name in sorted({*known} - {reference.name})]
+    to = reference, access or Access(), registries.load()
+    if not sign_by:
+        return RegistryDestination(*to, mount_from=others)
+    from pypod.engine.images.signing import SigningDestination
+
+    return SigningDestination(*to, mount_from=others, identity=sign_by, passphrase_file=passphrase_file)
+
+
+def _to_registry(
+    image: StoredImage,
+    destination: RegistryDestination,
+    form: copying.Form,
+    progress: Callable[[Progress], None] | None,
+) -> str:
+    reference = destination.reference
     with Boundary(f"push {reference}"), destination:
         try:
             digest = copying.copy(image, destination, form, progress)

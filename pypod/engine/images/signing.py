@@ -1,4 +1,4 @@
-"""Sign images: a claim about each digest that an image has in its registry, written where signatures are looked up."""
+"""Sign images: a claim about each digest that an image has in a registry, written where signatures are looked up."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import os
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.images import stored
 from pypod.errors import InvalidSpec
+from pypod.images.registry.client import RegistryDestination
 from pypod.images.trust import lookaside, openpgp
 from pypod.images.trust.policy import scopes_of_name
+from pypod.model.images.image import digest_of
 from pypod.model.images.reference import parse, split_transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pypod.engine.core.context import Context
+    from pypod.images.config.registries import Registries
+    from pypod.images.registry.access import Access
+    from pypod.model.images.reference import Reference
 
 
 def sign(context: Context, ref: str, identity: str, directory: str = "", *, everyone: bool = False) -> Sequence[str]:
@@ -29,7 +34,7 @@ def sign(context: Context, ref: str, identity: str, directory: str = "", *, ever
     reference = parse(name).tagged()
     found = stored.find(context, str(reference))
     base = f"file://{os.path.abspath(directory)}" if directory else ""
-    base = base or lookaside.location(lookaside.load(os.environ), scopes_of_name(reference), written=True)
+    base = base or _location(reference)
     digests = _digests(found, reference.name, everyone=everyone)
     written = []
     with Boundary(f"sign {ref}"):
@@ -37,6 +42,34 @@ def sign(context: Context, ref: str, identity: str, directory: str = "", *, ever
             signature = openpgp.sign(digest, str(reference), identity)
             written.append(lookaside.store(base, reference, digest, signature))
     return written
+
+
+def _location(reference: Reference) -> str:
+    return lookaside.location(lookaside.load(os.environ), scopes_of_name(reference), written=True)
+
+
+class SigningDestination(RegistryDestination):
+    """A name in a registry that an image is written to; every manifest is signed before it is sent."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        access: Access,
+        registries: Registries,
+        *,
+        mount_from: Iterable[Reference],
+        identity: str,
+        passphrase_file: str,
+    ) -> None:
+        super().__init__(reference, access, registries, mount_from=mount_from)
+        self._key = identity, passphrase_file
+        self._base = _location(reference)
+
+    def put_manifest(self, media_type: str, body: bytes, *, digest: str = "") -> None:
+        found = digest_of(body)
+        signature = openpgp.sign(found, str(self.reference), *self._key)
+        super().put_manifest(media_type, body, digest=digest)
+        lookaside.store(self._base, self.reference, found, signature)
 
 
 def _digests(found: stored.StoredImage, repository: str, *, everyone: bool) -> list[str]:

@@ -131,18 +131,18 @@ def variables(settings: Settings) -> tuple[tuple[str, str], ...]:
     return tuple(_pairs(settings, "env").items())
 
 
-def completed(context: Context, settings: Settings, spec: ContainerSpec) -> ContainerSpec:
-    """Return a specification with what has no option. Raises InvalidSpec."""
+def without_option(context: Context, settings: Settings, spec: ContainerSpec) -> dict[str, Any]:
+    """Return the fields of a specification that no option says. Raises InvalidSpec."""
     hostname = spec.hostname
     if settings.get(_CONTAINERS, "container_name_as_hostname") and spec.uts == PRIVATE and not hostname:
         hostname = "".join([one for one in spec.name if one.isalnum() or one == "-"]).strip("-")[:HOSTNAME_LIMIT]
     tag = settings.get(_CONTAINERS, "log_tag") or ""
-    return spec.replace(
-        hostname=hostname,
-        host_address=host_address(settings),
-        log_tag=tag,
-        hooks_directories=_hooks_directories(context, settings),
-    )
+    return {
+        "hostname": hostname,
+        "host_address": host_address(settings),
+        "log_tag": tag,
+        "hooks_directories": _hooks_directories(context, settings),
+    }
 
 
 def _hooks_directories(context: Context, settings: Settings) -> tuple[str, ...]:

@@ -64,8 +64,10 @@ def _run(words: tuple[str, ...], data: bytes) -> subprocess.CompletedProcess[byt
     return subprocess.run(words, input=data, capture_output=True, timeout=_TIMEOUT_S, check=False)
 
 
-def sign(digest: str, name: str, identity: str) -> bytes:
+def sign(digest: str, name: str, identity: str, passphrase_file: str = "") -> bytes:
     """Return a signature by the key of the caller's keyring that belongs to ``identity``.
+
+    Without a ``passphrase_file``, whose first line counts, a protected key is one that its agent has unlocked.
 
     Raises InvalidSpec when there is none, Unsupported without gpg.
     """
@@ -81,7 +83,8 @@ def sign(digest: str, name: str, identity: str) -> bytes:
     }
     optional = {"creator": f"pypod {__version__}", "timestamp": int(time.time())}
     payload = json.dumps({"critical": critical, "optional": optional}).encode()
-    done = _run((_gpg(), *_QUIET, "--local-user", identity, "--sign"), payload)
+    passphrase = ("--pinentry-mode", "loopback", "--passphrase-file", passphrase_file) if passphrase_file else ()
+    done = _run((_gpg(), *_QUIET, *passphrase, "--local-user", identity, "--sign"), payload)
     if done.returncode or not done.stdout:
         reason = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise InvalidSpec("--sign-by", f"creating new signature: {reason}")
