@@ -255,10 +255,12 @@ def remove(
     """
     directory = context.layout.container(record.id)
     with Boundary(f"remove container {record.name}"):
-        _require_ended(context, record, force=force)
+        if not force:
+            _require_ended(context, record)
         end_all(context, [record], timeout_s)
         with Lock(directory, without_space=True) as lock, lock:
-            _require_ended(context, record, force=force)
+            if not force:
+                _require_ended(context, record)
             again = find_running(context, record)  # it may have been started before we took the lock
             _end(context, [again] if again else [], timeout_s, _starting_s(timeout_s))
             groups.clear(context, record.cgroup)
@@ -284,9 +286,9 @@ def delete_unneeded(context: Context, secrets: Iterable[str]) -> None:
         delete_unneeded(context, secrets)
 
 
-def _require_ended(context: Context, record: ContainerRecord, *, force: bool) -> None:
+def _require_ended(context: Context, record: ContainerRecord) -> None:
     state = observe.state_of(context, record.id)
-    if state.running and not force:
+    if state.running:
         raise WrongState(
             record.name,
             state.status,

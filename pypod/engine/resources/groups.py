@@ -217,15 +217,18 @@ def renewal(context: Context, group: Group) -> list[Effect]:
         killed = Effect(f"kill what is left in cgroup {directory}", "cgroups(7)", lambda: cgroups.kill(path))
         removed = Effect(f"remove cgroup {directory}", "cgroups(7)", lambda: cgroups.remove(path))
         left = [killed, removed]
-    controllers, accounted = group.controllers, group.accounted
+
+    def make() -> None:
+        cgroups.make_shown()
+        cgroups.create(path, group.controllers, group.accounted)
+
     made = Effect(
         f"make cgroup {directory}{_with(group.trees)}",
         "cgroups(7)",
-        lambda: cgroups.create(path, controllers, accounted),
+        make,
         undo=lambda: cgroups.remove(path),
     )
     limited = [_written(context, path, setting) for setting in group.settings]
-    cgroups.make_shown()
     return [*left, *_of_pod(context, group), made, *limited]
 
 
