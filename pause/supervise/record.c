@@ -23,6 +23,7 @@
  *         (0: the process is initialized and waits for its start)
  * line 2, blank until the end:  WAIT_STATUS FINISHED_NS, and OOM after an OOM kill in the cgroup */
 enum { START_LINE = 192, EXIT_LINE = 64 };
+enum { EVENTS = 3, ACTION_SIZE = 32 }; /* lines in one call, and characters of an action */
 
 static long long now_ns(void)
 {
@@ -150,26 +151,48 @@ void withdraw_status(const struct supervised *it, const char *path)
 		unlink(path);
 }
 
-/* Append a line for `pypod events`: in one call, so that no other process's line gets in between, and after a newline,
- * so that it stays intact behind a line that a full disk or a killed process cut short. A line that cannot be written
+/* Append lines for `pypod events`, one for each word of ACTIONS: in one call, so that no other process's line gets in between, and after a newline,
+ * so that they stay intact behind a line that a full disk or a killed process cut short. A line that cannot be written
  * is lost: no container starts or ends differently because of it. It is written here and not by Python, because the
  * supervisor is always there, and so that the start comes before the end. */
-void write_event(const struct supervised *it, const char *action, const int *status)
+static void write_events(const struct supervised *it, const char *actions, const int *status)
 {
-	char head[128];
+	char heads[EVENTS][128];
+	struct iovec parts[EVENTS * 2];
+	int count = 0;
 
-	if (!it->event[EVENT_FILE] || !action || !*action || !it->event[EVENT_REST])
+	if (!it->event[EVENT_FILE] || !actions || !*actions || !it->event[EVENT_REST])
 		return;
 	int fd = open(it->event[EVENT_FILE], O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
-	int length = snprintf(head, sizeof head, "\n{\"time\":%lld,\"action\":\"%.32s\",", now_ns(), action);
-	if (status)
-		length += snprintf(head + length, sizeof head - length, "\"exit_code\":%d,",
-				   WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status));
-	struct iovec line[] = { { head, length }, { it->event[EVENT_REST], strlen(it->event[EVENT_REST]) } };
-	(void)!writev(fd, line, 2);
+	for (const char *word = actions; *word && count < EVENTS * 2; count += 2) {
+		char *head = heads[count / 2];
+		int size = strcspn(word, " "), length;
+
+		length = snprintf(head, sizeof heads[0], "\n{\"time\":%lld,\"action\":\"%.*s\",", now_ns(),
+				  size < ACTION_SIZE ? size : ACTION_SIZE, word);
+		if (status)
+			length += snprintf(head + length, sizeof heads[0] - length, "\"exit_code\":%d,",
+					   WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status));
+		parts[count] = (struct iovec){ head, length };
+		parts[count + 1] = (struct iovec){ it->event[EVENT_REST], strlen(it->event[EVENT_REST]) };
+		word += size + (word[size] == ' ');
+	}
+	(void)!writev(fd, parts, count);
 	close(fd);
+}
+
+void record_start_events(const struct supervised *it, bool attended)
+{
+	const char *actions = it->event[EVENT_START];
+
+	/* of a process that waited for its start the first word was told then */
+	if (actions && plan_find(&it->plan, OP_await_start) && strchr(actions, ' '))
+		actions = strchr(actions, ' ') + 1;
+	write_events(it, actions, NULL);
+	if (attended)
+		write_events(it, "attach", NULL);
 }
 
 /* The event comes first: whoever learns of the exit finds it there. The host's network rules are removed before that;
@@ -182,8 +205,8 @@ void supervise_record_exit(struct supervised *it, int status)
 		netlink_send(&it->end);
 	hold_release(&it->held); /* a restart may follow as soon as the exit is known */
 	if (it->oom_killed)
-		write_event(it, "oom", NULL);
-	write_event(it, it->event[EVENT_END], &status);
+		write_events(it, "oom", NULL);
+	write_events(it, it->event[EVENT_END], &status);
 	if (it->status_file < 0)
 		return;
 	memset(line, ' ', sizeof line);

@@ -178,13 +178,13 @@ static noreturn void withdraw(struct supervised *it, int socket, const struct re
 	_exit(125);
 }
 
-static void tell(struct supervised *it, int socket)
+static void tell(struct supervised *it, int socket, bool attended)
 {
 	struct report started = { .kind = REPORT_STARTED, .pid = it->pid, .start_time = it->start_time };
 
 	if (it->waiting < 0) {
 		close(socket);
-		write_event(it, it->event[EVENT_START], NULL);
+		record_start_events(it, attended);
 		/* the container runs, whatever they say: Python warns of the first that fails */
 		if (run_hooks(&it->plan, "poststart", it->pid, &started.operation, started.call) < 0)
 			started.error = errno;
@@ -213,7 +213,7 @@ bool supervise_release(struct supervised *it, int caller)
 	bool told = allow_start(socket) && (!has_hooks(&it->plan, "startContainer") || allow_start(socket));
 	if (follow(it, socket, told, &failure) < 0)
 		withdraw(it, socket, &failure);
-	tell(it, socket);
+	tell(it, socket, how == 'a');
 	return how == 'a';
 }
 
@@ -286,5 +286,5 @@ void supervise_start(struct supervised *it, const int standard[3], meanwhile *wo
 		withdraw(it, pair[0], &failure);
 	if (it->lock >= 0)
 		close(it->lock);
-	tell(it, pair[0]);
+	tell(it, pair[0], false);
 }

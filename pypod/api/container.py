@@ -147,7 +147,8 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
         Does nothing if it is running. ``columns`` and ``rows`` are the size of its terminal. One that ``init`` has
         initialized takes no descriptors and variables any more.
 
-        With ``attended`` it is the caller who waits for its end and then removes it if it was created with ``remove``.
+        With ``attended`` it is the caller who attaches, waits for its end, and then removes it if it was created with
+        ``remove``.
         The descriptors ``pass_fds`` become 3, 4 and so on there, or the keys of a mapping, and stay open here.
         ``environment`` are variables for this start alone.
 

@@ -91,13 +91,17 @@ class OutputMethods(ContainerHandle):
         _wait_for_process(state, 0.02)
         return True
 
-    def attach(self) -> types.Attachment:
-        """Attach to its input; the output is in ``logs``. Raises WrongState when it is not running."""
+    def attach(self, *, announced: bool = False) -> types.Attachment:
+        """Attach to its input; the output is in ``logs``. Raises WrongState when it is not running.
+
+        An event tells of it, unless it is ``announced`` already: a start with ``attended`` does so.
+        """
         from pypod.engine.containers.attach import Attachment
 
         record = self.record()
         attachment = Attachment(self.directory, self._name)
-        announce.container(self._engine, announce.ATTACH, record)
+        if not announced:
+            announce.container(self._engine, announce.ATTACH, record)
         return attachment
 
 

@@ -7,6 +7,8 @@ which every interpreter has loaded.
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,10 +25,9 @@ def looked_up(module: str, where: Mapping[str, str]) -> Callable[[str], object]:
     def look_up(name: str) -> object:
         if name not in where:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        found = getattr(import_module(where[name]), name)
-        setattr(import_module(module), name, found)  # later accesses find the attribute
+        __import__(where[name])  # importlib.import_module would be one module more
+        found = getattr(sys.modules[where[name]], name)
+        setattr(sys.modules[module], name, found)  # later accesses find the attribute
         return found
 
     return look_up

@@ -409,9 +409,10 @@ def _platform(text: str) -> Platform | None:
 
 
 def _runs_on(image: Image, text: str) -> bool:
-    """Return whether an image is for a platform; variants are compared only when both have one."""
-    wanted, found = _platform(text), image.config.platform
-    return wanted is None or (
-        (wanted.os, wanted.architecture) == (found.os, found.architecture)
-        and (not wanted.variant or not found.variant or wanted.variant == found.variant)
-    )
+    """Return whether an image is for a platform, of any variant unless the platform names one."""
+    if not text:
+        return True
+    from pypod.model.images.platform import is_for
+    from pypod.model.images.platform import parse as parse_platform
+
+    return is_for(image.config.platform, parse_platform(text))

@@ -45,17 +45,18 @@ def follow(
     *,
     stdin: bool,
     streams: Collection[str] = OUTPUTS,
+    announced: bool = True,
 ) -> int:
     """Follow a container that was just started; return its exit code, or 0 when the user detached.
 
-    Output is shown from the position of ``log`` on, that of ``streams``.
+    Output is shown from the position of ``log`` on, that of ``streams``. ``announced``: its start said that we attach.
     """
     from pypod.cli.render.streaming import follow_container
     from pypod.errors import WrongState
 
     spec = container.spec()
     try:
-        attachment = container.attach()
+        attachment = container.attach(announced=announced)
     except WrongState:
         attachment = None  # the container has already ended
     detached = follow_container(

@@ -111,9 +111,10 @@ def _start_attached(container: Container, options: Parsed, given: dict[str, Any]
     keys = detach_keys(options)
     log = container.open_log(at_end=True)
     columns, rows = size(0)
+    runs = container.state().running
     try:
         container.start(columns=columns, rows=rows, attended=True, **given)
     except PypodError as error:
         error.message = f"unable to start container {container.id}: {error.message}"
         return selection.report(error)
-    return follow(container, options, keys, log, stdin=options["interactive"])
+    return follow(container, options, keys, log, stdin=options["interactive"], announced=not runs)

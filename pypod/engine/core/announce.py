@@ -24,6 +24,7 @@ PAUSE, UNPAUSE, RENAME = "pause", "unpause", "rename"
 PULL, PUSH, LOAD, SAVE, TAG, UNTAG = "pull", "push", "loadfromarchive", "save", "tag", "untag"
 MOUNT, UNMOUNT = "mount", "unmount"
 PRUNE = "prune"
+STARTED, ATTENDED = (INIT, START), (INIT, START, ATTACH)  # what a start is, and one whose caller attaches
 
 
 def container(
@@ -66,12 +67,17 @@ def volume(context: Context, action: str, *names: str) -> None:
 
 
 def event_op(
-    context: Context, record: ContainerRecord, pod: PodRecord | None = None, *, start: str = START, end: str = DIED
+    context: Context,
+    record: ContainerRecord,
+    pod: PodRecord | None = None,
+    *,
+    start: tuple[str, ...] = STARTED,
+    end: str = DIED,
 ) -> Op:
     """Return the operation by which a supervisor records the start and the end of its process; empty for no events."""
     from pypod.runtime.ops import Op
 
-    return Op("event", context.event_file, start, end, _about(record, pod))
+    return Op("event", context.event_file, " ".join(start), end, _about(record, pod))
 
 
 def _about(record: ContainerRecord, pod: PodRecord | None) -> str:

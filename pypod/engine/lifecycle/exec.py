@@ -94,7 +94,7 @@ class Exec(Value):
         return plan(
             [
                 *session.ops(context, self.session),
-                announce.event_op(context, record, start=announce.EXEC, end=announce.EXEC_DIED),
+                announce.event_op(context, record, start=(announce.EXEC,), end=announce.EXEC_DIED),
                 *oom_score(config["process"]),
                 *([Op("descriptors", *(number for number, _ in asked))] if (asked := self.asked.pass_fds) else []),
                 *([Op("join", state.pid, state.start_time, CLONE_NEWPID)] if "pid" in kinds else []),

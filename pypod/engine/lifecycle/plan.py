@@ -261,7 +261,7 @@ def _settings(start: Start, tracked: str) -> list[Op]:
         Op("attach", directory),
         *([Op("group_kill", tracked)] if tracked else []),
         *([Op("oom_file", oom_file)] if (oom_file := context.cgroups_of(record).oom_file(record.cgroup)) else []),
-        announce.event_op(context, record),
+        announce.event_op(context, record, start=announce.ATTENDED if start.attended else announce.STARTED),
     ]
     if start.spec.terminal:
         ops.append(Op("terminal", start.caller.columns, start.caller.rows))

@@ -23,16 +23,28 @@ if TYPE_CHECKING:
     Opener = Callable[[str, str], Archived]
     Maker = Callable[[str, str, tuple[str, ...]], Destination]
 
+_OPENING = {  # what podman says that it was doing
+    "dir": "open {path}/manifest.json",
+    "docker-archive": 'opening file "{path}": open {path}',
+    "oci": "initializing source oci:{path}:{choice}: open {path}/index.json",
+    "oci-archive": "creating temp directory: open {path}",
+}
 _NO_MATCH = "payload does not match any of the supported image formats"
 
 
 def open_source(transport: str, rest: str) -> Archived:
     """Open the image ``transport:rest``: ``FILE[:TAG]``, ``FILE[:@N]`` or ``DIR``; a context manager.
 
-    Raises InvalidSpec for an unknown transport, OSError and InvalidImage for a missing file or another format.
-    A missing tag is reported only when its manifest is read.
+    Raises InvalidSpec for an unknown transport and, in podman's words, for what cannot be opened; InvalidImage for
+    another format. A missing tag is reported only when its manifest is read.
     """
-    return _row(transport)[0](*_split(transport, rest))
+    opener = _row(transport)[0]
+    path, choice = _split(transport, rest)
+    try:
+        return opener(path, choice)
+    except OSError as error:
+        what = _OPENING[transport].format(path=path, choice=choice)
+        raise InvalidSpec(f"{transport}:{rest}", f"{what}: {(error.strerror or str(error)).lower()}") from error
 
 
 def open_destination(transport: str, rest: str, names: tuple[str, ...] = ()) -> Destination:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pypod.errors import RegistryError
 from pypod.images.registry.client import open_session, pull_scopes, repository
 from pypod.images.registry.session import read_once
+from pypod.images.registry.transport import PING
 from pypod.model import plain_json
 
 TYPE_CHECKING = False
@@ -57,7 +58,7 @@ def check_login(domain: str, user: str, password: str, access: Access, registrie
     endpoint = registries.registry(domain)
     chosen = access.replace(credentials=(user, password))
     with open_session(endpoint, endpoint.reference, chosen) as session:
-        session.read("GET", "/v2/")
+        session.read("GET", PING)
 
 
 def _names(session: Session, address: str, scopes: tuple[str, ...], key: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ scheme, host or port drops them, and a 401 from anything but the registry itself
 from __future__ import annotations
 
 from pypod.errors import NotInRegistry, RegistryError, Unauthorized
-from pypod.images.registry.transport import REDIRECTS, REDIRECTS_LIMIT, Transport
+from pypod.images.registry.transport import PING, REDIRECTS, REDIRECTS_LIMIT, Transport
 from pypod.images.registry.url import parse_url
 from pypod.model import plain_json
 
@@ -165,13 +165,13 @@ class Session:
 
     def _first_answer(self) -> tuple[Response, Url]:
         host = self.endpoint.host
-        secure = parse_url(f"https://{host}/v2/")
+        secure = parse_url(f"https://{host}{PING}")
         if not self.insecure:
             return self._transport.send("GET", secure, self._headers), secure
         try:
             return self._transport.send("GET", secure, self._headers, retries=0), secure
         except RegistryError as unencrypted:
-            plain = parse_url(f"http://{host}/v2/")
+            plain = parse_url(f"http://{host}{PING}")
             try:
                 return self._transport.send("GET", plain, self._headers), plain
             except RegistryError as error:

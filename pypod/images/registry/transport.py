@@ -27,6 +27,7 @@ REDIRECTS_LIMIT = 10  # as Go's client
 _REPEATED_STATUS = frozenset((429, 500, 502, 503, 504))
 _RETRY_AFTER_LIMIT_S = 60.0
 _DELAY_LIMIT_S = 30.0
+PING = "/v2/"  # the first request to a registry
 
 
 class Transport:
@@ -177,4 +178,19 @@ def _fail(url: Url, error: Exception) -> NoReturn:
         text, hint = "the server speaks http, not https", "--tls-verify=false allows that"
     elif "CERTIFICATE_VERIFY_FAILED" in text:
         hint = "provide its authority with --cert-dir, or allow it with --tls-verify=false"
-    raise RegistryError(url.shown, f"no answer: {text[:300]}", hint=hint) from error
+    else:
+        text = _dialled(url, error) or text
+    found = RegistryError(url.shown, f"no answer: {text[:300]}", hint=hint)
+    pinging = f"pinging container registry {url.netloc}: " if url.path == PING else ""
+    found.message = f'{pinging}Get "{url.shown}": {text[:300]}'  # as podman
+    raise found from error
+
+
+def _dialled(url: Url, error: Exception) -> str:
+    """Return Go's words for a connection that cannot be made; empty for other errors."""
+    import socket
+
+    if isinstance(error, socket.gaierror):
+        return f"dial tcp: lookup {url.host}: no such host" if error.errno == socket.EAI_NONAME else ""
+    refused = isinstance(error, ConnectionRefusedError)
+    return f"dial tcp {url.host}:{url.origin[2]}: connect: connection refused" if refused else ""

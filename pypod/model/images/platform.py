@@ -24,6 +24,8 @@ _MACHINES = {
     "loongarch64": ("loong64", ""),
 }
 _ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "i386": "386"}
+# The variants that an image without one is for (containerd/platforms, normalizeArch)
+_USUAL = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
 # Variants that a machine can run besides its own, the best first: an arm of version 7 runs programs for 6 and 5.
 _ALSO = {("arm", "v8"): ("v7", "v6", "v5"), ("arm", "v7"): ("v6", "v5"), ("arm", "v6"): ("v5",)}
 
@@ -51,6 +53,17 @@ def parse(text: str) -> Platform:
     return Platform(
         os=system, architecture=_ALIASES.get(architecture, architecture), variant=parts.pop(0) if parts else ""
     )
+
+
+def is_for(found: Platform, wanted: Platform) -> bool:
+    """Return whether an image for one platform is one for another, of any variant unless that names one.
+
+    >>> is_for(parse("arm64"), parse("linux/arm64/v8")), is_for(parse("linux/arm/v6"), parse("linux/arm/v7"))
+    (True, False)
+    """
+    if (found.os, found.architecture) != (wanted.os, wanted.architecture):
+        return False
+    return not wanted.variant or (found.variant or _USUAL.get(found.architecture, "")) == wanted.variant
 
 
 def choose(index: Index, wanted: Platform, what: str) -> Descriptor:

@@ -177,7 +177,7 @@ def test_import_from_nowhere(store: Store) -> None:
     done = store.pypod("import", "-q", "http://127.0.0.1:1/x.tar")
     assert (done.returncode, done.stderr.splitlines()[1:]) == (
         125,
-        ["Error: http://127.0.0.1:1/x.tar: no answer: Connection refused"],
+        ['Error: Get "http://127.0.0.1:1/x.tar": dial tcp 127.0.0.1:1: connect: connection refused'],
     )
 
 

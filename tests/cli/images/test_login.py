@@ -234,7 +234,7 @@ def test_tags_of_a_short_name_are_those_of_all_registries(
     assert [(one["Name"], one["Tags"][:2]) for one in json.loads(done.stdout)] == [
         (f"{registry.host}/team/app", ["v1", "v2"])
     ]
-    assert done.stderr.startswith("Warning: http://127.0.0.1:1/v2/: no answer")
+    assert done.stderr.startswith("Warning: pinging container registry 127.0.0.1:1: Get")
     (tmp_path / "registries.conf").write_text(f'unqualified-search-registries = ["{registry.host}"]\n')
     assert logged_in(*SEARCH, "--list-tags", "team/none").returncode == 125
 

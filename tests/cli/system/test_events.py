@@ -15,6 +15,7 @@ from pypod import Event
 from pypod.cli.go.json import encode
 from pypod.cli.system.events import as_json, human
 from tests.cli.program import Program
+from tests.facts import wait_until
 
 EVENT = Event(
     time_ns=1_795_565_568_263_700_554,
@@ -183,6 +184,27 @@ def test_until_ends_it(story) -> None:
 
 @pytest.mark.root
 def test_run_and_exec_through_the_program(pypod, busybox) -> None:
-    pypod("run", "--rm", "--name", "c", "--rootfs", f"{busybox}:O", "sh", "-c", "sleep 0.2; exit 3")
-    out = pypod.ok("events", "--stream=false", "--format", "{{.Status}} {{.ContainerExitCode}}")
-    assert out.splitlines() == ["create 0", "start 0", "attach 0", "died 3", "remove 0"]
+    run = ("run", "--rm", "--name", "c", "--rootfs", f"{busybox}:O")
+    before: list[str] = []
+    for script, code in (("sleep 0.2; exit 3", 3), ("exit 3", 3)):  # the second may have ended before we attach
+        pypod(*run, "sh", "-c", script)
+        out = pypod.ok("events", "--stream=false", "--format", "{{.Status}} {{.ContainerExitCode}}").splitlines()
+        assert out[len(before) :] == ["create 0", "init 0", "start 0", "attach 0", f"died {code}", "remove 0"]
+        before = out
+
+
+@pytest.mark.root
+def test_start_tells_of_attaching(pypod, busybox) -> None:
+    def told() -> list[str]:
+        return pypod.ok("events", "--stream=false", "--format", "{{.Status}}").splitlines()
+
+    pypod.ok("create", "--name", "c", "--rootfs", f"{busybox}:O", "sleep", "1000")
+    pypod.ok("init", "c")
+    assert told() == ["create", "init"]
+    with pypod.start("start", "-a", "c", stdout=subprocess.DEVNULL) as attached:
+        wait_until(lambda: told()[2:] == ["start", "attach"])
+        with pypod.start("start", "-a", "c", stdout=subprocess.DEVNULL) as again:
+            wait_until(lambda: told()[4:] == ["attach"])
+            pypod.ok("kill", "c")
+            assert (attached.wait(10), again.wait(10)) == (137, 137)
+    assert told()[5:] == ["kill", "died"]

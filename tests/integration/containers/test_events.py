@@ -43,6 +43,7 @@ def test_the_life_of_a_container(engine, busybox) -> None:
     web.remove()
     assert told(engine) == [
         "container create web",
+        "container init web",
         "container start web",
         "container attach web",
         "container exec web",
@@ -50,6 +51,7 @@ def test_the_life_of_a_container(engine, busybox) -> None:
         "container kill web",
         "container restart web",
         "container died web 137",
+        "container init web",
         "container start web",
         "container kill web",
         "container died web 137",
@@ -75,7 +77,9 @@ def test_the_life_of_a_pod(engine, busybox) -> None:
         "container create infra",
         "pod create mipod",
         "container create web",
+        "container init infra",
         "container start infra",
+        "container init web",
         "container start web",
         "pod start mipod",
         "pod stop mipod",
@@ -84,7 +88,9 @@ def test_the_life_of_a_pod(engine, busybox) -> None:
         "container restart infra",
         "container restart web",
         "pod stop mipod",
+        "container init infra",
         "container start infra",
+        "container init web",
         "container start web",
         "pod start mipod",
         "pod kill mipod",
@@ -111,6 +117,7 @@ def test_a_start_comes_before_its_end_and_the_end_before_who_waited(engine, busy
         container.wait(timeout=10)
         assert told(engine, filters={"container": f"true{number}"}) == [
             f"container create true{number}",
+            f"container init true{number}",
             f"container start true{number}",
             f"container died true{number} 0",
         ]
@@ -125,7 +132,11 @@ def test_what_fails_to_start_was_not_started(engine, busybox) -> None:
         web.exec(["nosuch"])
     with pytest.raises(WrongState):
         web.remove()
-    assert told(engine, filters={"container": "web"}) == ["container create web", "container start web"]
+    assert told(engine, filters={"container": "web"}) == [
+        "container create web",
+        "container init web",
+        "container start web",
+    ]
     pod = engine.pods.create("idle")
     with pytest.raises(WrongState):
         pod.kill()
@@ -149,7 +160,7 @@ def test_a_monitor_tells_when_nobody_else_is_there(engine, busybox, tmp_path) ->
     container = engine.containers.get("c")
     Path(f"/proc/{container.state().pid}/root/go").touch()
     container.wait(timeout=10)
-    assert told(engine) == ["container create c", "container start c", "container died c 4"]
+    assert told(engine) == ["container create c", "container init c", "container start c", "container died c 4"]
     assert Path(engine.layout.events).read_text().count("\n{") == 1
     assert os.stat(engine.layout.events).st_mode & 0o777 == 0o600
 
@@ -191,7 +202,12 @@ def test_an_end_without_monitor_is_not_told(engine, busybox) -> None:
     kill_and_wait(state.supervisor_pid)
     kill_and_wait(state.pid)
     ghost.remove()
-    assert told(engine) == ["container create ghost", "container start ghost", "container remove ghost"]
+    assert told(engine) == [
+        "container create ghost",
+        "container init ghost",
+        "container start ghost",
+        "container remove ghost",
+    ]
 
 
 @pytest.mark.parametrize("spoil", ["directory", "fifo", "full"])
@@ -235,7 +251,7 @@ def test_a_full_file_system_loses_events_and_nothing_else(busybox, tmp_path) -> 
             os.unlink(mount / "filler")
             web.remove()
             assert os.stat(engine.layout.events).st_size > size
-            assert told(engine)[:2] == ["container create web", "container start web"]
+            assert told(engine)[:3] == ["container create web", "container init web", "container start web"]
             assert told(engine)[-1] == "container remove web"
     finally:
         unmount(mount)
@@ -248,7 +264,7 @@ def test_follow_tells_what_happens_from_now_on(engine, busybox) -> None:
     new = engine.containers.create(["true"], name="new", rootfs=busybox)
     assert next(found).name == "new"
     new.start()
-    assert [next(found).action, next(found).action] == ["start", "died"]
+    assert [next(found).action for _ in range(3)] == ["init", "start", "died"]
     assert len(os.listdir("/proc/self/task")) == tasks
     found.close()
 

@@ -522,9 +522,11 @@ class TestUse:
 
     def test_image_of_another_platform_is_not_taken(self, engine, busybox) -> None:
         image = bring(engine, busybox_image(busybox))
-        assert engine.images.for_container("made", "never", platform="linux/amd64") == image
-        with pytest.raises(NoSuchImage, match="is for linux/amd64"):
-            engine.images.for_container("made", "never", platform="linux/arm64")
+        for platform in ("linux/amd64", "linux/amd64/v1"):
+            assert engine.images.for_container("made", "never", platform=platform) == image
+        for platform in ("linux/arm64", "linux/amd64/v3"):
+            with pytest.raises(NoSuchImage, match="is for linux/amd64"):
+                engine.images.for_container("made", "never", platform=platform)
 
     def test_image_and_rootfs(self, engine, busybox) -> None:
         image = bring(engine, busybox_image(busybox))

@@ -74,7 +74,7 @@ class TestOwnProgram:
         begin = planned()[:3]
         assert begin[:2] == [("status", ["/s/containers/i/status", "boot"]), ("leave", [])]
         name, (path, start, end, about) = begin[2]
-        assert (name, path, start, end) == ("event", "/s/events", "start", "")  # whoever stops it records its end
+        assert (name, path, start, end) == ("event", "/s/events", "init start", "")  # whoever stops it records its end
         assert '"name":"web-infra"' in about
 
     def test_it_has_the_namespaces_that_are_shared(self) -> None:

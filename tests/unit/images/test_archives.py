@@ -398,11 +398,28 @@ def test_no_descriptor_is_left_by_what_fails(tmp_path: Path) -> None:
     for content in (b"", b"x" * 600, gzip.compress(b"x" * 600), tar(("a", b"")), gzip.compress(tar(("../a", b"")))):
         with pytest.raises(InvalidImage):
             detect(archive(tmp_path / "a", content))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InvalidSpec):
         open_source("oci-archive", f"{tmp_path}/nothing")
     with pytest.raises(FileNotFoundError):
         TarWriter(f"{tmp_path}/nothing/a")
     assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.parametrize(
+    ("transport", "words"),
+    [
+        ("dir", "open {}/manifest.json: no such file or directory"),
+        ("docker-archive", 'opening file "{0}": open {0}: no such file or directory'),
+        ("oci", "initializing source oci:{0}:: open {0}/index.json: no such file or directory"),
+        ("oci-archive", "creating temp directory: open {}: no such file or directory"),
+    ],
+)
+def test_what_is_not_there(tmp_path: Path, transport: str, words: str) -> None:
+    """The words are podman's."""
+    path = f"{tmp_path}/nothing"
+    with pytest.raises(InvalidSpec) as refused:
+        open_source(transport, path)
+    assert str(refused.value) == words.format(path)
 
 
 # --- writing
