@@ -37,7 +37,7 @@ BUDGET = [
     ("volume ls", 44),
     ("volume inspect v", 70),
     ("volume rm v", 74),
-    ("secret create s /etc/hostname", 70),
+    ("secret create s /etc/hostname", 71),
     ("secret ls", 48),
     ("secret rm s", 60),
     ("images", 62),
