@@ -107,8 +107,13 @@ def environment(spec: ContainerSpec, hostname: str, identifier: str) -> dict[str
 
 
 def variables(spec: ContainerSpec) -> dict[str, str]:
-    """Return the environment of every process in the container: podman's defaults, overridden by what was asked for."""
+    """Return the environment of every process in the container: podman's defaults, overridden by what was asked for.
+
+    As in podman, a hostname that was asked for is part of it; another is a variable of the first process only.
+    """
     values = {name: value for name, value in DEFAULT_ENVIRONMENT if name not in spec.unset_environment}
+    if spec.hostname:
+        values["HOSTNAME"] = spec.hostname
     values.update(spec.environment)
     return values
 

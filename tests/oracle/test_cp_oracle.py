@@ -53,8 +53,8 @@ COMMANDS = [
     "cp '' c:/tmp",
     "cp h/f ''",
     "cp ./c:/x o",
-    "cp a:b c:/tmp",
-    "cp ./a:b c:/tmp",
+    "cp nosuch:b c:/tmp",
+    "cp ./nosuch:b c:/tmp",
     "cp --pause=false h/f c:/tmp/pp",
     "cp --bogus h/f c:/tmp",
     "container cp h/f c:/tmp/alias",
@@ -64,7 +64,7 @@ umask 022; mkdir -p h/dir/sub h/empty h/closed/in o/tolinkdir
 echo host > h/f; echo one > h/dir/one; echo two > h/dir/sub/two; ln -s one h/dir/rel; ln -s /etc/passwd h/dir/abs
 ln -s f h/lf; ln -s dir h/ld; ln -s none h/dangling; mkfifo h/fifo; chmod 640 h/f; chown 33:44 h/dir/one
 touch -d 2001-02-03T04:05:06 h/f h/dir/one h/dir/sub/two; chmod 4755 h/dir/sub/two; chmod 700 h/closed h/closed/in
-echo file > o/file; ln -s nowhere o/link; ln -s tolinkdir o/tolink; echo colon > a:b
+echo file > o/file; ln -s nowhere o/link; ln -s tolinkdir o/tolink; echo colon > nosuch:b
 """
 IMAGE = "localhost/links:latest"
 LINKS = {"tmp/abs": "/tmp/f", "tmp/rel": "f", "tmp/gone": "new4", "tmp/absdir": "/tmp/new", "var": None}

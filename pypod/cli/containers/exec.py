@@ -43,7 +43,6 @@ EXEC = Command(
 def run_exec(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod exec``."""
     from pypod.api.engine import Engine
-    from pypod.cli.containers.following import warn_without_terminal
     from pypod.cli.render.terminal import detach_keys
 
     passed = {}
@@ -52,7 +51,6 @@ def run_exec(options: Parsed, root: str | None) -> int:
 
         passed = preserved(options)
     keys = detach_keys(options, is_terminal=options["tty"])
-    warn_without_terminal(options)
     with Engine(root) as engine:
         container, command = _target(engine, options)
         asked: dict[str, Any] = {

@@ -31,10 +31,9 @@ def attached_streams(options: Parsed) -> frozenset[str]:
 def warn_without_terminal(options: Parsed) -> None:
     """Warn, like podman, when -it is used and our standard input is not a terminal."""
     if options["tty"] and options["interactive"] and not sys.stdin.isatty():
-        print(
-            "WARN: The input device is not a TTY. The --tty and --interactive flags might not work properly",
-            file=sys.stderr,
-        )
+        from pypod.cli.render.plain_text import warn
+
+        warn("The input device is not a TTY. The --tty and --interactive flags might not work properly")
 
 
 def follow(

@@ -206,10 +206,11 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"/process/user/additionalGids": [0, 5, 44], "/annotations/io.pypod.groups": "a,b"},
     ),
     ({"groups": ("keep-groups",)}, {"/annotations/run.oci.keep_original_groups": "1"}),
+    ({"hostname": "box"}, {}),  # as one that the engine chose
     # fields that are not in it
     ({"labels": (("a", "b"),), "interactive": True, "remove": True, "stop_signal": 2, "stop_timeout_s": 1}, {}),
     ({"exposed_ports": ("80/tcp",), "cgroup_parent": "/a", "ulimits": (Ulimit(name="a", soft=1, hard=1),)}, {}),
-    ({"dns_servers": ("1.1.1.1",), "dns_search": ("a",), "add_hosts": ("a:1.2.3.4",), "hostname": "other"}, {}),
+    ({"dns_servers": ("1.1.1.1",), "dns_search": ("a",), "add_hosts": ("a:1.2.3.4",)}, {}),
 ]  # fmt: skip
 
 
