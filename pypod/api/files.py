@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _collections_abc import Callable, Iterator, Sequence
+from _collections_abc import Callable, Iterator, Mapping, Sequence
 
 from pypod.api import types
 from pypod.api.handle import ContainerHandle
@@ -10,7 +10,7 @@ from pypod.engine.core.boundary import Boundary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 class FileMethods(ContainerHandle):
@@ -25,6 +25,7 @@ class FileMethods(ContainerHandle):
         author: str = "",
         message: str = "",
         changes: Sequence[str] = (),
+        config: Mapping[str, types.Any] | None = None,
         include_volumes: bool = False,
         pause: bool = False,
         squash: bool = False,
@@ -33,6 +34,7 @@ class FileMethods(ContainerHandle):
     ) -> types.Image:
         """Create an image from its own image and what it has written since, and name it.
 
+        ``config`` are fields of an image's configuration with docker's names, put over those of the container;
         ``changes`` is a list of Dockerfile instructions (``CMD``, ``ENV`` and so on); ``pause`` freezes its processes
         meanwhile; ``squash`` merges all layers into one; ``format`` is oci or docker, and only docker can have a
         ``message``; ``include_volumes`` declares all paths on which the container has mounts as volumes of the image;
@@ -49,6 +51,7 @@ class FileMethods(ContainerHandle):
             author=author,
             message=message,
             changes=changes,
+            config=config,
             include_volumes=include_volumes,
             pause=pause,
             squash=squash,

@@ -96,6 +96,14 @@ def access_with(options: Parsed, *, cert_dir: str = "", credentials: tuple[str, 
     )
 
 
+def require_policy(options: Parsed) -> None:
+    """Raise InvalidSpec when the file of --signature-policy cannot be read: what is stored here is always trusted."""
+    if options["signature-policy"]:
+        from pypod.api.images.trust import rows
+
+        rows(options["signature-policy"])
+
+
 def _retries(options: Parsed) -> dict[str, Any]:
     """Return the fields for --retry and --retry-delay. Raises InvalidSpec."""
     if not set(RETRY_FLAGS) <= set(options.command.flags):

@@ -28,6 +28,7 @@ LOGIN = Command(
         Flag(name="get-login", kind="bool", help="Return the current login user for the registry"),
         Flag(name="password", short="p", help="Password for registry"),
         Flag(name="password-stdin", kind="bool", help="Take the password from stdin"),
+        Flag(name="secret", help="Retrieve password from a podman secret"),
         Flag(
             name="tls-verify",
             kind="bool",
@@ -62,7 +63,7 @@ LOGOUT = Command(
 )
 
 
-def run_login(options: Parsed, _root: str | None) -> int:
+def run_login(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod login``."""
     from pypod import Registries
     from pypod.cli.flags.registry import access_with
@@ -79,9 +80,12 @@ def run_login(options: Parsed, _root: str | None) -> int:
     if stored is not None and stored.identity_token:
         raise InvalidSpec("registry", "currently logged in, auth file contains an Identity token")
     given = _password_from_stdin(options) if options["password-stdin"] else options["password"]
-    if not options["username"] and not given and user and password and _still_valid(registries, key, user, password):
+    name = options["username"]
+    if options["secret"]:
+        given, name = _password_from_secret(options, root), name or options["secret"]
+    if not name and not given and user and password and _still_valid(registries, key, user, password):
         return 0
-    user, password = _ask(options["username"], given, known=user)
+    user, password = _ask(name, given, known=user)
     try:
         where = registries.login(key, user, password)
     except Unauthorized as error:
@@ -150,6 +154,19 @@ def _password_from_stdin(options: Parsed) -> str:
     if not options["username"]:
         raise UsageError("pypod login", "Must provide --username with --password-stdin")
     return "".join(line.rstrip("\r\n") for line in sys.stdin)
+
+
+def _password_from_secret(options: Parsed, root: str | None) -> str:
+    from pypod.api.engine import Engine
+
+    for flag in ("password", "password-stdin"):
+        if options[flag]:
+            raise UsageError("pypod login", f"--{flag} can not be used with --secret options")
+    with Engine(root) as engine:
+        try:
+            return engine.secrets.get(options["secret"]).content().decode()
+        except UnicodeDecodeError as error:
+            raise InvalidSpec("--secret", f"secret {options['secret']} is not text") from error
 
 
 def _still_valid(registries: Registries, key: str, user: str, password: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.flags.registry import ACCESS_FLAGS, ENCRYPTION_FLAGS, RETRY_FLAGS, access
+from pypod.cli.flags.registry import ACCESS_FLAGS, ENCRYPTION_FLAGS, POLICY_FLAG, RETRY_FLAGS, access, require_policy
 from pypod.cli.render.telling import Telling
 from pypod.errors import InvalidSpec, Unsupported
 
@@ -35,6 +35,7 @@ PUSH = Command(
         *ENCRYPTION_FLAGS,
         *RETRY_FLAGS,
         *SIGNING_FLAGS,
+        POLICY_FLAG,
         Flag(name="all", kind="bool", help="If IMAGE is a manifest list, push it with all its images"),
         Flag(name="compress", kind="bool", help="Compress tarball image layers when pushing to a directory"),
         *COMPRESSION_FLAGS,
@@ -72,6 +73,7 @@ def run_push(options: Parsed, root: str | None) -> int:
     from pypod.api.engine import Engine
 
     refuse_sigstore(options)
+    require_policy(options)
     name, destination = (*options.positionals, "")[:2]
     reach = access(options)
     with Engine(root) as engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.flags.registry import POLICY_FLAG
+from pypod.cli.flags.registry import POLICY_FLAG, require_policy
 from pypod.cli.render.telling import Telling
 from pypod.errors import InvalidSpec, SystemFailure
 
@@ -52,6 +52,7 @@ SAVE = Command(
         ),
         Flag(name="output", short="o", help="Write to a specified file (default: stdout, which must be redirected)"),
         Flag(name="quiet", short="q", kind="bool", help="Suppress the output"),
+        POLICY_FLAG,
         Flag(name="uncompressed", kind="bool", help="Accept uncompressed layers when copying OCI images"),
     ),
     examples=(
@@ -90,6 +91,7 @@ def run_save(options: Parsed, root: str | None) -> int:
     words, form, path = options.positionals, options["format"], options["output"]
     if not words:
         raise InvalidSpec("IMAGE", "need at least 1 argument")
+    require_policy(options)
     if options["compress"] and form != "docker-dir":
         raise InvalidSpec("--compress", "--compress can only be set when --format is 'docker-dir'")
     fd = -1

@@ -17,7 +17,7 @@ from pypod.engine.storage import layers, mapped_layers
 from pypod.errors import InvalidSpec
 from pypod.images.blobs import Blobs
 from pypod.images.layers import pack
-from pypod.model.images.change import apply
+from pypod.model.images.change import apply, override
 from pypod.model.images.form import FAMILIES
 from pypod.model.images.image import OCI_LAYER, Descriptor
 from pypod.model.mount import plain_path
@@ -27,7 +27,7 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from pypod.engine.core.context import Context
@@ -47,6 +47,7 @@ def commit(
     author: str = "",
     message: str = "",
     changes: Sequence[str] = (),
+    config: Mapping[str, Any] | None = None,
     include_volumes: bool = False,
     pause: bool = False,
     squash: bool = False,
@@ -65,6 +66,7 @@ def commit(
             author=author,
             message=message,
             changes=changes,
+            config=config,
             include_volumes=include_volumes,
             pause=pause,
             squash=squash,
@@ -77,15 +79,16 @@ def commit(
     if not record.image_id:
         raise InvalidSpec("CONTAINER", f"container {record.name} has no image: its root file system is not a layer")
     base = StoredImage(context, record.image_id, record.image)
-    config = json.loads(base.config.body)
-    own = config.setdefault("config", {}) or {}
+    made = json.loads(base.config.body)
+    own = made.setdefault("config", {}) or {}
     # a container without a command was given an entrypoint, which overrides the image's command, too
     inherited = {key: value for key, value in own.items() if key not in ("Cmd", "Entrypoint")}
-    config["config"] = {**inherited, **_asked(context, record)}
+    made["config"] = {**inherited, **_asked(context, record)}
     if include_volumes and spec.mounts:
         places: dict[str, dict[str, str]] = {plain_path(mount.target): {} for mount in spec.mounts}
-        config["config"]["Volumes"] = {**(own.get("Volumes") or {}), **places}
-    apply(config["config"], changes)
+        made["config"]["Volumes"] = {**(own.get("Volumes") or {}), **places}
+    override(made["config"], config or {})
+    apply(made["config"], changes)
     started, maps = mapped_layers.as_started(context, spec)
     with Boundary(f"commit container {record.name}"), Lock(context.layout.images, SHARED) as lock, lock:
         blobs = Blobs(context.layout.blobs)
@@ -94,12 +97,12 @@ def commit(
         created = {"created_by": " ".join((*spec.entrypoint, *spec.command)), "comment": message}
         descriptors = [] if squash else list(base.manifest().layers)
         if squash:
-            config.update(rootfs={"type": "layers", "diff_ids": []}, history=[])
-        add_layer(config, digest, author=author, created=created)
+            made.update(rootfs={"type": "layers", "diff_ids": []}, history=[])
+        add_layer(made, digest, author=author, created=created)
         if message and format == "docker":
-            config["comment"] = message
+            made["comment"] = message
         descriptors.append(Descriptor(media_type=OCI_LAYER, digest=digest, size=size))
-        image = publish(context, blobs, config, descriptors, FAMILIES[FORMATS[format]], name, progress)
+        image = publish(context, blobs, made, descriptors, FAMILIES[FORMATS[format]], name, progress)
     announce.container(context, announce.COMMIT, record)
     return image.id
 

@@ -7,8 +7,19 @@ from pypod.kernel.abi import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
+
+
+# docker's Schema2Config, by the types of its fields
+_FIELDS: dict[str, type] = {
+    **dict.fromkeys(("Hostname", "Domainname", "User", "WorkingDir", "StopSignal", "Image"), str),
+    **dict.fromkeys(("Env", "Cmd", "Entrypoint", "OnBuild", "Shell"), list),
+    **dict.fromkeys(("ExposedPorts", "Volumes", "Labels", "Healthcheck"), dict),
+    "ArgsEscaped": bool,
+    "StopTimeout": int,
+}
+_MERGED = ("ExposedPorts", "Volumes", "Labels")
 
 
 def apply(config: dict[str, Any], instructions: Iterable[str]) -> None:
@@ -28,6 +39,31 @@ def apply(config: dict[str, Any], instructions: Iterable[str]) -> None:
         if not value and (change not in _CLEARED or not instruction.strip().endswith("=")):
             raise InvalidSpec("--change", f"invalid change {instruction!r}: missing value")
         change(config, value)
+
+
+def override(config: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Put the fields of another ``config`` over those of an image's: maps and variables are merged. Raises InvalidSpec.
+
+    >>> config = {"Env": ["A=1", "B=2"], "Labels": {"a": "b"}, "Cmd": ["sh"]}
+    >>> override(config, {"Env": ["A=3"], "Labels": {"c": "d"}, "User": "web"})
+    >>> config
+    {'Env': ['B=2', 'A=3'], 'Labels': {'a': 'b', 'c': 'd'}, 'Cmd': ['sh'], 'User': 'web'}
+    """
+    for name, value in given.items():
+        kind = _FIELDS.get(name)
+        if kind is None or not isinstance(value, kind):
+            raise InvalidSpec("--config", f"{name}: {value!r} is not a field of an image's configuration")
+        if isinstance(value, list | dict) and not all(isinstance(one, str) for one in value):
+            raise InvalidSpec("--config", f"{name}: {value!r} has what is no string")
+        if value:  # as in podman, what is empty says nothing
+            config[name] = _over(name, config.get(name), value)
+
+
+def _over(name: str, old: Any, new: Any) -> Any:
+    if name == "Env":
+        names = {one.partition("=")[0] for one in new}
+        return [*(one for one in old or [] if one.partition("=")[0] not in names), *new]
+    return {**(old or {}), **new} if name in _MERGED else new
 
 
 def _split(instruction: str) -> tuple[str, str]:

@@ -260,6 +260,20 @@ def test_search_prints_what_podman_prints(logged_in: Program, registry: Registry
         assert (ours.returncode, ours.stdout) == (theirs.returncode, theirs.stdout), words
 
 
+def test_a_password_from_a_secret(pypod: Program, registry: Registry, authfile: Path) -> None:
+    pypod.ok("secret", "create", "me", "-", stdin=b"secret")
+    login = ("login", "--tls-verify=false", "--secret", "me")
+    assert pypod.ok(*login, registry.host) == "Login Succeeded!\n"
+    assert stored(authfile, registry.host) == "me:secret"
+    assert pypod(*login, "-u", "other", registry.host).returncode == 125
+    for words, message in (
+        (("-p", "x"), "--password can not be used with --secret options"),
+        (("--secret", "nosuch"), 'no secret with name or id "nosuch": no such secret'),
+    ):
+        done = pypod(*login, *words, registry.host)
+        assert (done.returncode, done.stderr.splitlines()[0]) == (125, f"Error: {message}")
+
+
 def test_a_password_from_stdin(pypod: Program, registry: Registry, authfile: Path) -> None:
     words = ("login", "--tls-verify=false", "-u", "me", "--password-stdin", registry.host)
     assert pypod.ok(*words, stdin=b"secret\r\n") == "Login Succeeded!\n"

@@ -121,6 +121,20 @@ class TestCommit:
         assert store(engine) == before
         assert not engine.images.exists("mine")
 
+    def test_a_configuration_put_over_the_containers(self, changed) -> None:
+        before = changed.commit("before").config
+        over = {"Env": ["NEW=1"], "Labels": {"over": "yes"}, "Cmd": ["x"], "User": "", "ExposedPorts": {"81/tcp": {}}}
+        after = changed.commit("after", config=over, changes=["CMD y"]).config
+        assert dict(after.environment) == {**dict(before.environment), "NEW": "1"}
+        assert dict(after.labels) == {**dict(before.labels), "over": "yes"}
+        assert (after.user, after.command) == (before.user, ("/bin/sh", "-c", "y"))
+
+    @pytest.mark.parametrize("config", [{"Nosuch": "x"}, {"Env": "A=1"}, {"Cmd": [1]}, {"User": 5}], ids=str)
+    def test_a_bad_configuration(self, engine, changed, config) -> None:
+        with pytest.raises(InvalidSpec):
+            changed.commit("bad", config=config)
+        assert not engine.images.exists("bad")
+
     def test_twice_is_one_more_layer_once(self, changed) -> None:
         """The same bytes result in the same layer, at any time."""
         first, second = changed.commit("one"), changed.commit("two")

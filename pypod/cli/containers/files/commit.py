@@ -9,6 +9,8 @@ from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pypod.cli.flags.parser import Parsed
 
 CHANGE = Flag(
@@ -27,6 +29,7 @@ COMMIT = Command(
     flags=(
         Flag(name="author", short="a", help="Set the author for the image committed"),
         CHANGE,
+        Flag(name="config", help="Path of a JSON file of fields to put over the container's configuration"),
         Flag(name="format", short="f", default="oci", help="Format of the image manifest and metadata: oci or docker"),
         Flag(name="iidfile", help="Write the image ID to the file"),
         Flag(name="include-volumes", kind="bool", help="Include container volumes as image volumes"),
@@ -44,6 +47,21 @@ COMMIT = Command(
 )
 
 
+def _config(path: str) -> dict[str, Any]:
+    if not path:
+        return {}
+    import json
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError) as error:
+        raise InvalidSpec("--config", f"open {path}: {getattr(error, 'strerror', None) or error}") from error
+    if not isinstance(found, dict):
+        raise InvalidSpec("--config", f"{path}: not a JSON object")
+    return found
+
+
 def run_commit(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod commit``."""
     from pypod.api.engine import Engine
@@ -56,6 +74,7 @@ def run_commit(options: Parsed, root: str | None) -> int:
             author=options["author"],
             message=options["message"],
             changes=options["change"],
+            config=_config(options["config"]),
             include_volumes=options["include-volumes"],
             pause=options["pause"],
             squash=options["squash"],

@@ -7,7 +7,7 @@ import sys
 
 from pypod.cli.containers.files.commit import CHANGE
 from pypod.cli.flags.parser import Command, Flag
-from pypod.cli.flags.registry import PLATFORM_FLAGS
+from pypod.cli.flags.registry import PLATFORM_FLAGS, POLICY_FLAG, require_policy
 from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
@@ -42,6 +42,7 @@ IMPORT = Command(
         Flag(name="message", short="m", help="Set commit message for imported image"),
         Flag(name="quiet", short="q", kind="bool", help="Suppress output"),
         *(flag for flag in PLATFORM_FLAGS if flag.name != "platform"),
+        POLICY_FLAG,
     ),
     examples=(
         "pypod import http://example.com/ctr.tar url-image",
@@ -90,6 +91,7 @@ def run_import(options: Parsed, root: str | None) -> int:
     from pypod.model.images.platform import host
     from pypod.model.images.reference import is_address
 
+    require_policy(options)
     path, name = (*options.positionals, "")[:2]
     here = host()
     wanted = here.replace(
