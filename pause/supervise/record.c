@@ -151,10 +151,10 @@ void withdraw_status(const struct supervised *it, const char *path)
 		unlink(path);
 }
 
-/* Append lines for `pypod events`, one for each word of ACTIONS: in one call, so that no other process's line gets in between, and after a newline,
- * so that they stay intact behind a line that a full disk or a killed process cut short. A line that cannot be written
- * is lost: no container starts or ends differently because of it. It is written here and not by Python, because the
- * supervisor is always there, and so that the start comes before the end. */
+/* Append lines for `pypod events`, one for each word of ACTIONS: in one call, so that no other process's line gets in
+ * between, and after a newline, so that they stay intact behind a line that a full disk or a killed process cut short.
+ * A line that cannot be written is lost: no container starts or ends differently because of it. They are written here
+ * and not by Python, because the supervisor is always there, and so that the start comes before the end. */
 static void write_events(const struct supervised *it, const char *actions, const int *status)
 {
 	char heads[EVENTS][128];

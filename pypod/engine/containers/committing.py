@@ -14,10 +14,11 @@ from pypod.engine.images.stored import StoredImage
 from pypod.engine.lifecycle import files, pausing
 from pypod.engine.session import inside
 from pypod.engine.storage import layers, mapped_layers
-from pypod.errors import InvalidSpec
+from pypod.errors import InvalidImage, InvalidSpec
 from pypod.images.blobs import Blobs
 from pypod.images.layers import pack
 from pypod.model.images.change import apply, override
+from pypod.model.images.config import parse_config
 from pypod.model.images.form import FAMILIES
 from pypod.model.images.image import OCI_LAYER, Descriptor
 from pypod.model.mount import plain_path
@@ -87,7 +88,9 @@ def commit(
     if include_volumes and spec.mounts:
         places: dict[str, dict[str, str]] = {plain_path(mount.target): {} for mount in spec.mounts}
         made["config"]["Volumes"] = {**(own.get("Volumes") or {}), **places}
-    override(made["config"], config or {})
+    if config:
+        override(made["config"], config)
+        _require_readable(made)
     apply(made["config"], changes)
     started, maps = mapped_layers.as_started(context, spec)
     with Boundary(f"commit container {record.name}"), Lock(context.layout.images, SHARED) as lock, lock:
@@ -105,6 +108,13 @@ def commit(
         image = publish(context, blobs, made, descriptors, FAMILIES[FORMATS[format]], name, progress)
     announce.container(context, announce.COMMIT, record)
     return image.id
+
+
+def _require_readable(made: Mapping[str, Any]) -> None:
+    try:
+        parse_config(json.dumps(made).encode())
+    except InvalidImage as error:
+        raise InvalidSpec("--config", error.message) from error
 
 
 def _written(

@@ -68,8 +68,8 @@ class SigningDestination(RegistryDestination):
     def put_manifest(self, media_type: str, body: bytes, *, digest: str = "") -> None:
         found = digest_of(body)
         signature = openpgp.sign(found, str(self.reference), *self._key)
+        lookaside.store(self._base, self.reference, found, signature)  # first: nothing has the name without it
         super().put_manifest(media_type, body, digest=digest)
-        lookaside.store(self._base, self.reference, found, signature)
 
 
 def _digests(found: stored.StoredImage, repository: str, *, everyone: bool) -> list[str]:

@@ -54,7 +54,7 @@ def override(config: dict[str, Any], given: Mapping[str, Any]) -> None:
         if kind is None or not isinstance(value, kind):
             raise InvalidSpec("--config", f"{name}: {value!r} is not a field of an image's configuration")
         if isinstance(value, list | dict) and not all(isinstance(one, str) for one in value):
-            raise InvalidSpec("--config", f"{name}: {value!r} has what is no string")
+            raise InvalidSpec("--config", f"{name}: {value!r} contains something that is not a string")
         if value:  # as in podman, what is empty says nothing
             config[name] = _over(name, config.get(name), value)
 

@@ -129,7 +129,9 @@ class TestCommit:
         assert dict(after.labels) == {**dict(before.labels), "over": "yes"}
         assert (after.user, after.command) == (before.user, ("/bin/sh", "-c", "y"))
 
-    @pytest.mark.parametrize("config", [{"Nosuch": "x"}, {"Env": "A=1"}, {"Cmd": [1]}, {"User": 5}], ids=str)
+    @pytest.mark.parametrize(
+        "config", [{"Nosuch": "x"}, {"Env": "A=1"}, {"Cmd": [1]}, {"User": 5}, {"Healthcheck": {"Test": 5}}], ids=str
+    )
     def test_a_bad_configuration(self, engine, changed, config) -> None:
         with pytest.raises(InvalidSpec):
             changed.commit("bad", config=config)

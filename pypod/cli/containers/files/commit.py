@@ -56,7 +56,8 @@ def _config(path: str) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)
     except (OSError, ValueError) as error:
-        raise InvalidSpec("--config", f"open {path}: {getattr(error, 'strerror', None) or error}") from error
+        reason = str(getattr(error, "strerror", None) or error).lower()
+        raise InvalidSpec("--config", f"open {path}: {reason}") from error
     if not isinstance(found, dict):
         raise InvalidSpec("--config", f"{path}: not a JSON object")
     return found
