@@ -187,7 +187,7 @@ void record_start_events(const struct supervised *it, bool attended)
 {
 	const char *actions = it->event[EVENT_START];
 
-	/* of a process that waited for its start the first word was told then */
+	/* a process that waited for its start was reported as initialized then, by Python: the first word */
 	if (actions && plan_find(&it->plan, OP_await_start) && strchr(actions, ' '))
 		actions = strchr(actions, ' ') + 1;
 	write_events(it, actions, NULL);

@@ -35,7 +35,7 @@ int record_started(struct supervised *it);
 /* Remove the status file that write_status wrote, and no other. */
 void withdraw_status(const struct supervised *it, const char *path);
 
-/* Write the lines for `pypod events` of a start, and with ATTENDED that its caller attached. */
+/* Write the lines for `pypod events` of a start, and with ATTENDED one that says that its caller attached. */
 void record_start_events(const struct supervised *it, bool attended);
 
 #endif

@@ -148,9 +148,8 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
         initialized takes no descriptors and variables any more.
 
         With ``attended`` it is the caller who attaches, waits for its end, and then removes it if it was created with
-        ``remove``.
-        The descriptors ``pass_fds`` become 3, 4 and so on there, or the keys of a mapping, and stay open here.
-        ``environment`` are variables for this start alone.
+        ``remove``. The descriptors ``pass_fds`` become 3, 4 and so on there, or the keys of a mapping, and stay open
+        here. ``environment`` are variables for this start alone.
 
         Raises LaunchFailed naming the kernel operation, CommandNotFound, CommandNotExecutable, PodBroken.
         """

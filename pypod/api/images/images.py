@@ -410,9 +410,9 @@ def _platform(text: str) -> Platform | None:
 
 def _runs_on(image: Image, text: str) -> bool:
     """Return whether an image is for a platform, of any variant unless the platform names one."""
-    if not text:
+    wanted = _platform(text)
+    if wanted is None:
         return True
     from pypod.model.images.platform import is_for
-    from pypod.model.images.platform import parse as parse_platform
 
-    return is_for(image.config.platform, parse_platform(text))
+    return is_for(image.config.platform, wanted)

@@ -140,7 +140,7 @@ def _restart_policy(values: Sequence[str]) -> Test:
 
 def _health(values: Sequence[str]) -> Test:
     wanted = one_of(values, _HEALTH, "{} invalid health status")
-    return lambda one: one.health in wanted  # one without a check is not even "none", as with podman
+    return lambda one: one.health in wanted  # as in podman, "none" does not match a container without a check
 
 
 def _network(engine: Engine, values: Sequence[str]) -> Test:
