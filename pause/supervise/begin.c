@@ -96,9 +96,10 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 	prctl(PR_SET_NAME, argv[0]);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
-	/* Signals that the caller ignores (Python ignores SIGPIPE) stay ignored across exec. signal() rejects some. */
+	/* The caller's posix_spawn resets all other signals; glibc's leaves its own two ignored (sysdeps/unix/sysv/linux/
+	 * spawni.c). signal() rejects them. */
 	static const uint64_t default_action[8];
-	for (int signal_number = 1; signal_number < 65; signal_number++)
+	for (int signal_number = 32; signal_number <= 33; signal_number++)
 		syscall(SYS_rt_sigaction, signal_number, default_action, NULL, sizeof(uint64_t));
 	/* Our child inherits it: until its exec nothing in the container may look into it (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0);

@@ -29,6 +29,9 @@ _REPORT = Struct("<IIiiQi36s")
 REPORT_BYTES = _REPORT.size
 _PLAN_FD, _REPORT_FD = 3, 4
 _ETXTBSY = 26
+# Signals that the caller ignores (Python ignores SIGPIPE) stay ignored across exec. Not SIGKILL and SIGSTOP, which
+# nobody can ignore, nor 32 and 33, which glibc keeps to itself: pause/supervise/begin.c resets those.
+_SIGNALS = tuple(number for number in range(1, 65) if number not in {9, 19, 32, 33})
 
 
 class Report(Value):
@@ -242,11 +245,11 @@ def _spawn(executable: str, argv: list[str], plan_fd: int, report_fd: int, stdio
         actions.append((os.POSIX_SPAWN_DUP2, plan_fd, _PLAN_FD))
         actions.append((os.POSIX_SPAWN_DUP2, report_fd, _REPORT_FD))
         try:
-            return os.posix_spawn(executable, argv, {}, file_actions=actions)
+            return os.posix_spawn(executable, argv, {}, file_actions=actions, setsigdef=_SIGNALS)
         except OSError as error:
             if error.errno != _ETXTBSY or not renew(executable):
                 raise
-            return os.posix_spawn(executable, argv, {}, file_actions=actions)
+            return os.posix_spawn(executable, argv, {}, file_actions=actions, setsigdef=_SIGNALS)
     finally:
         for fd in copies:
             os.close(fd)

@@ -6,7 +6,7 @@ from pypod.kernel.abi import RESOURCES
 from pypod.kernel.capabilities import mask
 from pypod.runtime.compiler.slots import numbered
 from pypod.runtime.oci_process import GROUPS_ANNOTATION, KEEP_GROUPS_ANNOTATION
-from pypod.runtime.ops import Op
+from pypod.runtime.ops import Op, shared
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def prepared(config: dict[str, Any], around: Surroundings) -> list[Op]:
         *_personality(config),
         *[_limit(entry) for entry in process["rlimits"]],
         *([Op("keep_groups")] if keeps_groups(config, around) else []),
-        Op("user", user_of(process), *map(str, groups)),
-        Op("umask", oct(process["user"]["umask"]).replace("0o", "0")),
-        Op("working_directory", process["cwd"], int(around.create_cwd)),
+        shared("user", user_of(process), *map(str, groups)),
+        shared("umask", oct(process["user"]["umask"]).replace("0o", "0")),
+        shared("working_directory", process["cwd"], int(around.create_cwd)),
         Op("environment", *process["env"]),
         *[Op("secret_variable", slot, use.target) for slot, _, use in numbered(config, around) if not use.is_file],
     ]
@@ -60,12 +60,12 @@ def _personality(config: dict[str, Any]) -> list[Op]:
 
 
 def _limit(entry: dict[str, Any]) -> Op:
-    return Op("resource_limit", RESOURCES[entry["type"].removeprefix("RLIMIT_")], entry["soft"], entry["hard"])
+    return shared("resource_limit", RESOURCES[entry["type"].removeprefix("RLIMIT_")], entry["soft"], entry["hard"])
 
 
 def secured(config: dict[str, Any], around: Surroundings) -> list[Op]:
     process = config["process"]
-    filters = [Op("seccomp", around.seccomp, around.seccomp_flags)] if around.seccomp else []
+    filters = [shared("seccomp", around.seccomp, around.seccomp_flags)] if around.seccomp else []
     no_new = [Op("no_new_privileges")] if process["noNewPrivileges"] else []
     # Without no_new_privs a filter needs CAP_SYS_ADMIN: then it goes before the capabilities are dropped (seccomp(2)).
     limited = _capabilities(process["capabilities"])
@@ -75,4 +75,4 @@ def secured(config: dict[str, Any], around: Surroundings) -> list[Op]:
 
 def _capabilities(sets: dict[str, list[str]]) -> Op:
     order = ("bounding", "effective", "permitted", "inheritable", "ambient")
-    return Op("capabilities", *(f"{mask(sets[name]):x}" for name in order))
+    return shared("capabilities", *(f"{mask(sets[name]):x}" for name in order))
