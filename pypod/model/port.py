@@ -231,12 +231,13 @@ def joined(ports: Iterable[Port]) -> tuple[Port, ...]:
         if last is not None and _continues(last, port):
             end = max(last.host_port + last.count, port.host_port + port.count)
             found[-1] = last.replace(count=end - last.host_port)
-            continue
-        for other in found:
+        else:
+            found.append(port)
+    for at, port in enumerate(found):
+        for other in found[:at]:
             if other.meets(port):
                 number = max(other.host_port, port.host_port)
                 raise InvalidSpec(_FLAG, f"conflicting port mappings for host port {number} (protocol {port.protocol})")
-        found.append(port)
     return tuple(found)
 
 

@@ -127,6 +127,12 @@ def every(many) -> set[tuple[str, str, int, int]]:
     }
 
 
+def test_what_a_range_grows_over_is_in_conflict_too() -> None:
+    """The range of 127.0.0.1 starts at one port and grows, and ends on one that all addresses have."""
+    with pytest.raises(InvalidSpec, match="conflicting port mappings for host port 3 "):
+        joined(parse_ports(["1:1", "127.0.0.1:2:1", "3:1", "127.0.0.1:2-3:1-2"]))
+
+
 @given(st.lists(ports(), max_size=6))
 def test_joining_loses_nothing_and_lets_no_two_share_a_port(many: list[Port]) -> None:
     try:
