@@ -36,9 +36,10 @@ the message is built from the fields.
 
 from __future__ import annotations
 
+from _collections_abc import Callable, Iterable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
     from typing import Any
 
 __all__ = [

@@ -18,8 +18,20 @@ from pypod.api.images.images import Images
 from pypod.api.images.manifest_lists import ManifestLists
 from pypod.api.networks.networks import Networks
 from pypod.api.pods import Pods
+from pypod.model.value import Value
 
 PUBLIC = [getattr(pypod, name) for name in pypod.__all__ if name != "__version__"]
+CALLED_BY_SYNTAX = (
+    "__init__",
+    "__enter__",
+    "__exit__",
+    "__iter__",
+    "__getitem__",
+    "__len__",
+    "__contains__",
+    "__call__",
+)
+NOT_ANNOTATED = (vars(Value)["__init__"], vars(object)["__init__"])  # a value's fields are its arguments
 LOOKED_UP = ["pypod.model.types", "pypod.engine.core.types", "pypod.api.types"]
 
 
@@ -29,12 +41,12 @@ def _callables() -> Iterator[tuple[str, Callable[..., Any]]]:
         if isinstance(value, type):
             for name in dir(value):
                 member = getattr(value, name)
-                if name.startswith("_"):
+                if name.startswith("_") and name not in CALLED_BY_SYNTAX:
                     continue
                 if isinstance(member, property):
                     assert member.fget is not None
                     yield f"{value.__name__}.{name}", member.fget
-                elif callable(member):
+                elif callable(member) and member not in NOT_ANNOTATED:
                     yield f"{value.__name__}.{name}", member
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _collections_abc import Callable
 
 from pypod.engine.core import types
 from pypod.engine.core.boundary import Boundary
@@ -12,7 +13,6 @@ from pypod.store.database import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from sqlite3 import Connection
 
     from pypod.engine.configuration.files import Settings, Stamp

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from _collections_abc import Collection
+
+from pypod.engine.core import types
 from pypod.engine.core.boundary import Boundary
 from pypod.kernel.namespaces import Survey
 from pypod.kernel.watch import Watch
@@ -10,9 +13,6 @@ from pypod.store import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from pypod.engine.core.context import Context
     from pypod.kernel.namespaces import Namespace
 
 
@@ -26,12 +26,15 @@ class NamespaceWatcher(Watch):
     as a context manager.
     """
 
-    def __init__(self, context: Context, pods: Collection[str] = ()) -> None:
+    def __init__(self, context: types.Context, pods: Collection[str] = ()) -> None:
         self._context = context
         with Boundary("watch namespaces"):
             super().__init__(context.layout.root)
         self._wanted = frozenset(pods)
         self._known: dict[Key, tuple[str, frozenset[int]]] = {}
+
+    def __enter__(self) -> types.Self:
+        return self
 
     def look(self) -> dict[Key, SeenNamespace]:
         """Return a snapshot ordered by pod, kind and inode."""

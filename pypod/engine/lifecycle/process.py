@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import _thread
 import os
+from _collections_abc import Iterator
 
+from pypod.engine.core import types
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.lifecycle import exec as execution
 from pypod.errors import DeadlineExceeded, InvalidSpec
@@ -15,9 +17,6 @@ from pypod.runtime import launcher
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Self
-
     from pypod.engine.core.context import Context
     from pypod.engine.lifecycle.exec import ExecSpec
     from pypod.store.records import ContainerRecord
@@ -134,7 +133,7 @@ class Process:
             if fd >= 0:
                 os.close(fd)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> types.Self:
         return self
 
     def __exit__(self, *_: object) -> None:
