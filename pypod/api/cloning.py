@@ -30,8 +30,8 @@ class Cloning(Creation):
 
     def clone(self, record: ContainerRecord, asked: CloneOptions) -> types.Container:
         """Create a container like another; see ``Container.clone``."""
+        from pypod.engine.containers.updating import changed_limits
         from pypod.engine.resources.limits import settings_of
-        from pypod.engine.resources.updating import changed_limits
 
         if record.kind != records.CONTAINER:
             raise InvalidSpec("CONTAINER", f"container {record.id} is the infra of a pod", hint="pypod pod clone")

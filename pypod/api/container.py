@@ -321,20 +321,21 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
         self._name = name
         announce.container(self._engine, announce.RENAME, self.record())
 
-    @takes(lambda: types.LimitOptions)
-    def update(self, limits: types.LimitOptions) -> None:
-        """Change its limits, at once while it is running, and for every later start.
+    @takes(lambda: types.UpdateOptions)
+    def update(self, asked: types.UpdateOptions) -> None:
+        """Change its limits, at once while it is running, and its environment for what is started in it from now on.
 
-        The arguments are the limits among the options of ``Containers.create``: ``memory``, ``cpus`` and so on; limits
-        that are not given stay as they are. Raises InvalidSpec, also when the kernel refuses a value or the processes
-        hold more memory, and Unsupported for a limit that this host does not support.
+        Both last over later starts. The arguments are the limits among the options of ``Containers.create``:
+        ``memory``, ``cpus`` and so on, and ``environment`` and ``unsetenv``; what is not given stays as it is. Raises
+        InvalidSpec, also when the kernel refuses a value or the processes hold more memory, and Unsupported for a limit
+        that this host does not support.
 
-        >>> container.update(memory=64 << 20, cpus=0.5)                 # doctest: +SKIP
+        >>> container.update(memory=64 << 20, environment={"A": "1"})   # doctest: +SKIP
         """
-        from pypod.engine.resources.updating import update
+        from pypod.engine.containers.updating import update
 
         with Boundary(f"update container {self._name}"):
-            update(self._engine, self.record(), limits)
+            update(self._engine, self.record(), asked)
 
     @takes(lambda: types.CloneOptions)
     def clone(self, asked: types.CloneOptions) -> Container:

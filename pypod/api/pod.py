@@ -272,7 +272,7 @@ class Pod(Handle):
 
         >>> pod.update(memory=256 << 20, cpus=1.5)                      # doctest: +SKIP
         """
-        from pypod.engine.resources.updating import update_pod
+        from pypod.engine.containers.updating import update_pod
 
         with Boundary(f"update pod {self._name}"):
             everyone = records.all_containers(self._engine.database, pod_id=self.id)

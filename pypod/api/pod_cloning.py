@@ -91,7 +91,7 @@ class Cloning(Creation):
 
     def _changed(self, before: PodSpec, asked: ClonePodOptions) -> PodSpec:
         """Return a pod's specification with what the options ask for. Raises InvalidSpec, Unsupported."""
-        from pypod.engine.resources.updating import changed_limits
+        from pypod.engine.containers.updating import changed_limits
         from pypod.engine.session import id_maps
         from pypod.engine.specs import specs
         from pypod.engine.specs.pods import member_fields

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from pypod.model.network import Connection as Connection
     from pypod.model.network import Route as Route
     from pypod.model.options.limits import LimitOptions as LimitOptions
+    from pypod.model.options.update import UpdateOptions as UpdateOptions
     from pypod.model.pod import PodSpec as PodSpec
     from pypod.model.pod import PodState as PodState
     from pypod.model.port import Port as Port
@@ -132,6 +133,7 @@ else:
             "Connection": "pypod.model.network",
             "Route": "pypod.model.network",
             "LimitOptions": "pypod.model.options.limits",
+            "UpdateOptions": "pypod.model.options.update",
             "PodSpec": "pypod.model.pod",
             "PodState": "pypod.model.pod",
             "Port": "pypod.model.port",

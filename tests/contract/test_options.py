@@ -25,6 +25,7 @@ from pypod.engine.containers import committing
 from pypod.engine.images import making
 from pypod.model.options.fields import options_of
 from pypod.model.options.limits import LimitOptions
+from pypod.model.options.update import UpdateOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ TAKES: list[tuple[Callable[..., Any], type[Options]]] = [
     (Pods.create, CreatePodOptions),
     (pypod.Container.create, AloneOptions),
     (pypod.Container.run, AloneOptions),
-    (pypod.Container.update, LimitOptions),
+    (pypod.Container.update, UpdateOptions),
     (pypod.Container.clone, CloneOptions),
     (pypod.Pod.create, NewPodOptions),
     (pypod.Pod.clone, ClonePodOptions),

@@ -1,20 +1,22 @@
-"""update: change the limits of a container or pod."""
+"""update: change the limits of a container or pod, and a container's environment."""
 
 from __future__ import annotations
 
 from pypod.cli.flags.options import flags_of, options_given
 from pypod.cli.flags.parser import Command
 from pypod.model.options.limits import LimitOptions
+from pypod.model.options.update import UpdateOptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
 
-UPDATE_FLAGS = flags_of(LimitOptions, without=("oom_kill_disable",))
+UPDATE_FLAGS = flags_of(UpdateOptions, without=("oom_kill_disable",))
+POD_UPDATE_FLAGS = flags_of(LimitOptions, without=("oom_kill_disable",))
 UPDATE = Command(
     path="pypod update",
     summary="Update an existing container",
-    description="Updates the cgroup configuration of a given container, at once and for later starts.",
+    description="Updates the cgroup configuration and the environment of a given container, also for later starts.",
     synopsis="[options] CONTAINER",
     flags=UPDATE_FLAGS,
     examples=("pypod update --cpus=5 foobar_container",),
@@ -26,7 +28,7 @@ POD_UPDATE = Command(
     summary="Update an existing pod",
     description="Updates the cgroup that contains the containers of a pod, at once and for later starts.",
     synopsis="[options] POD",
-    flags=UPDATE_FLAGS,
+    flags=POD_UPDATE_FLAGS,
     examples=("pypod pod update --memory=512m mipod",),
     min_args=1,
     max_args=1,
@@ -37,10 +39,10 @@ def run_update(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod update``."""
     from pypod.api.engine import Engine
 
-    limits = options_given(LimitOptions, options)
+    changes = options_given(UpdateOptions, options)
     with Engine(root) as engine:
         container = engine.containers.get(options.positionals[0])
-        container.update(**limits)
+        container.update(**changes)
         print(container.id)
     return 0
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 
+from pypod.engine.specs.process import check_environment
 from pypod.errors import InvalidSpec
 from pypod.model.container import DEFAULT_ENVIRONMENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from pypod.model.container import ContainerSpec
     from pypod.model.options.container import ContainerOptions
 
 _PROXIES = tuple(
@@ -42,6 +44,17 @@ def _of_host(options: ContainerOptions) -> dict[str, str]:
 def unset_environment(options: ContainerOptions) -> tuple[str, ...]:
     """Return those of podman's default variables that are to be unset."""
     return tuple(name for name, _ in DEFAULT_ENVIRONMENT if options.unsetenv_all or name in options.unsetenv)
+
+
+def with_changed_variables(spec: ContainerSpec, given: Mapping[str, str], unset: Iterable[str]) -> ContainerSpec:
+    """Return a container's specification with some variables set, and then some unset. Raises InvalidSpec."""
+    removed = set(unset)
+    values = {**dict(spec.environment), **dict(check_environment(given))}
+    without = removed.union(spec.unset_environment)
+    return spec.replace(
+        environment=tuple((name, value) for name, value in values.items() if name not in removed),
+        unset_environment=tuple(name for name, _ in DEFAULT_ENVIRONMENT if name in without),
+    )
 
 
 def _merged(words: Iterable[str], defaults: dict[str, str]) -> dict[str, str]:

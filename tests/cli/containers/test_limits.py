@@ -115,6 +115,10 @@ class TestFlags:
         assert pypod.ok("update", "--memory", "128m", "web") == f"{web}\n"
         assert pypod.ok("stats", "--no-stream", "--format", "{{.MemLimit}}", "web") == f"{128 * MIB}\n"
         assert pypod("update", "--memory", "128m", "nobody").returncode == 125
+        pypod.ok("update", "-e", "A=1", "--env", "B=2", "--unsetenv", "B", "web")
+        shown = json.loads(pypod.ok("inspect", "web"))[0]["Config"]["Env"]
+        assert "A=1" in shown
+        assert not [word for word in shown if word.startswith("B=")]
 
     def test_more_of_a_pod_than_podman_has(self, engine, pypod, busybox) -> None:
         needs_controller(engine, "pids")

@@ -165,6 +165,40 @@ def test_an_update_that_is_refused_changes_nothing(engine, busybox) -> None:
     assert read(engine, container.record().cgroup, row) == row[2]
 
 
+def test_an_update_of_the_environment(engine, busybox) -> None:
+    """It is that of the next exec and of the next start; what is not named stays, limits too."""
+
+    def variables() -> dict[str, str]:
+        return dict(line.split("=", 1) for line in container.exec(["env"]).stdout.decode().splitlines())
+
+    container = engine.containers.run(
+        ["sleep", "100"], rootfs=busybox, memory="64m", environment={"OLD": "1", "KEPT": "2"}
+    )
+    container.update(environment={"NEW": "a=b", "OLD": "3"}, unsetenv=["container", "NOBODY"])
+    wanted = {"NEW": "a=b", "OLD": "3", "KEPT": "2"}
+    assert variables().items() >= wanted.items()
+    assert "container" not in variables()
+    container.restart(timeout=0)
+    assert variables().items() >= wanted.items()
+    main = Path(f"/proc/{container.state().pid}/environ").read_bytes().split(b"\0")
+    assert b"OLD=3" in main
+    assert b"OLD=1" not in main
+    assert container.inspect()["HostConfig"]["Memory"] == 64 << 20
+    container.update(unsetenv=["OLD"], memory="32m")
+    assert "OLD" not in variables()
+    assert container.inspect()["HostConfig"]["Memory"] == 32 << 20
+    with pytest.raises(InvalidSpec, match="invalid environment variable"):
+        container.update(environment={"=": "x"})
+    with pytest.raises(InvalidSpec, match="infra"):
+        pod_infra(engine).update(environment={"A": "1"})
+
+
+def pod_infra(engine):
+    pod = engine.pods.create()
+    assert pod.infra is not None
+    return pod.infra
+
+
 def test_an_update_lasts(engine, busybox) -> None:
     """Also of what does not run, over restarts, and beside the other limits; inspect shows it."""
     value, row = expected(engine, "memory")

@@ -1,4 +1,7 @@
-"""Change the limits of a container or pod: what runs gets them at once, and every later start."""
+"""Change the limits of a container or pod: what runs gets them at once, and every later start.
+
+A container's environment can change, too: for what is started in it from then on.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from pypod.engine.core import kept_records, observe
 from pypod.engine.core.locks import Lock
 from pypod.engine.resources import groups
 from pypod.engine.resources.limits import from_options, settings_of
+from pypod.engine.specs.variables import with_changed_variables
 from pypod.errors import InvalidSpec, Unsupported
 from pypod.store import records, rows, stored_specs
 
@@ -17,28 +21,35 @@ if TYPE_CHECKING:
     from pypod.kernel.cgroups.settings import Setting
     from pypod.model.limits import Limits
     from pypod.model.options.limits import LimitOptions
+    from pypod.model.options.update import UpdateOptions
     from pypod.store.records import ContainerRecord, PodRecord
 
 
-def update(context: Context, record: ContainerRecord, options: LimitOptions) -> None:
-    """Change the limits of a container; see ``Container.update``."""
-    limits = from_options(options)
+def update(context: Context, record: ContainerRecord, options: UpdateOptions) -> None:
+    """Change the limits and the environment of a container; see ``Container.update``."""
+    limits, variables = from_options(options), bool(options.environment or options.unsetenv)
     directory = context.layout.container(record.id)
     with Lock(directory) as lock, lock:
         record = records.find_container(context.database, record.id)
-        running = observe.container_state(directory, context.boot_id).alive
-        if limits is None:
-            return
-        if not record.cgroup:
+        running = [record.cgroup] if observe.container_state(directory, context.boot_id).alive else []
+        if limits is not None and not record.cgroup:
             raise Unsupported("cgroups", f"container {record.id} cannot be limited: it does not have a cgroup")
         if record.kind == records.INFRA:  # without a specification of its own
-            _write(context, [record.cgroup] if running else [], limits, limits)
+            if variables:
+                raise InvalidSpec("--env", f"container {record.id} is the infra of a pod: its environment is fixed")
+            if limits is not None:
+                _write(context, running, limits, limits)
             return
-        spec = stored_specs.container_spec(record)
-        whole = _together(spec.limits, limits)
-        _write(context, [record.cgroup] if running else [], limits, whole)
-        records.replace_spec(context.database, "containers", record.id, rows.to_json(spec.replace(limits=whole)))
-        kept_records.renew(context, record.id)
+        spec = changed = stored_specs.container_spec(record)
+        if variables:
+            changed = with_changed_variables(spec, options.environment, options.unsetenv)
+        if limits is not None:
+            whole = _together(spec.limits, limits)
+            _write(context, running, limits, whole)
+            changed = changed.replace(limits=whole)
+        if changed != spec:
+            records.replace_spec(context.database, "containers", record.id, rows.to_json(changed))
+            kept_records.renew(context, record.id)
 
 
 def update_pod(context: Context, record: PodRecord, members: Sequence[ContainerRecord], options: LimitOptions) -> None:
