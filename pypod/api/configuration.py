@@ -12,10 +12,24 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from pypod.api.engine import Engine
+    from pypod.model.destination import Destination
 
     T = TypeVar("T", str, bool, int)
 
-__all__ = ["details", "pull_policy", "secret_driver", "setting", "take_environment", "texts"]
+__all__ = [
+    "add_destination",
+    "destinations",
+    "details",
+    "make_default_destination",
+    "pull_policy",
+    "remove_all_destinations",
+    "remove_destination",
+    "rename_destination",
+    "secret_driver",
+    "setting",
+    "take_environment",
+    "texts",
+]
 
 
 def details() -> Sequence[str]:
@@ -64,3 +78,63 @@ def secret_driver(engine: Engine) -> tuple[str, dict[str, str]]:
     settings = current.of(engine)
     options = settings.get("secrets", "opts") or {}
     return settings.get("secrets", "driver") or "file", {name: str(value) for name, value in options.items()}
+
+
+def destinations() -> Sequence[Destination]:
+    """Return the services that the files name for podman's remote client, by name; pypod itself connects to none."""
+    from pypod.engine.configuration.destinations import listed
+
+    return listed()
+
+
+def add_destination(
+    name: str,
+    destination: str,
+    *,
+    identity: str = "",
+    port: int | None = None,
+    socket_path: str = "",
+    default: bool = False,
+) -> str:
+    """Store a service in the caller's containers.conf, in place of one of the same name; the first is the default.
+
+    ``destination`` is ``ssh://[user@]host[:port]/path``, ``unix://path`` or ``tcp://host:port``; ``identity`` is the
+    path of an SSH key, ``port`` counts where the destination has none, ``socket_path`` replaces its path. Returns a
+    warning, or nothing. Raises InvalidSpec, and Unsupported for a host that would have to be asked for its socket.
+
+    >>> add_destination("debug", "tcp://localhost:8080")            # doctest: +SKIP
+    ''
+    """
+    from pypod.engine.configuration import destinations as stored
+
+    uri = stored.address(destination, identity=identity, port=port, socket_path=socket_path)
+    stored.add(name, uri, identity=identity, default=default)
+    return stored.doubt(uri)
+
+
+def make_default_destination(name: str) -> None:
+    """Make a service the one that is used without a name. Raises InvalidSpec when there is none."""
+    from pypod.engine.configuration.destinations import make_default
+
+    make_default(name)
+
+
+def rename_destination(old: str, new: str) -> None:
+    """Give a service another name, in place of a service of that name. Raises InvalidSpec when there is none."""
+    from pypod.engine.configuration.destinations import rename
+
+    rename(old, new)
+
+
+def remove_destination(name: str) -> None:
+    """Remove a service; it is no error if there is none."""
+    from pypod.engine.configuration.destinations import remove
+
+    remove(name)
+
+
+def remove_all_destinations() -> None:
+    """Remove every service."""
+    from pypod.engine.configuration.destinations import remove_all
+
+    remove_all()

@@ -144,9 +144,15 @@ SECRET_VERBS: Verbs = {
 }
 SYSTEM_VERBS: Verbs = {
     "check": ("system.system", "check", "Report what this host supports, and repair what a crash left behind"),
-    "connection": ("system.service", "system_connection", "Manage remote API service destinations"),
-    "connection list": ("system.service", "connection_list", "List destination for the Podman service(s)"),
-    "connection ls": ("system.service", "connection_list", "List destination for the Podman service(s)"),
+    "connection": ("system.connection", "system_connection", "Manage remote API service destinations"),
+    "connection add": ("system.connection", "connection_add", "Record destination for the Podman service"),
+    "connection default": ("system.connection", "connection_default", "Set named destination as default"),
+    "connection list": ("system.connection", "connection_list", "List destination for the Podman service(s)"),
+    "connection ls": ("system.connection", "connection_list", "List destination for the Podman service(s)"),
+    "connection mv": ("system.connection", "connection_rename", 'Rename "old" to "new"'),
+    "connection remove": ("system.connection", "connection_remove", "Delete named destination"),
+    "connection rename": ("system.connection", "connection_rename", 'Rename "old" to "new"'),
+    "connection rm": ("system.connection", "connection_remove", "Delete named destination"),
     "df": ("system.df", "system_df", "Show pypod disk usage"),
     "events": ("system.events", "events", "Show pypod events"),
     "info": ("system.system", "info", "Display pypod system information"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from pypod.cli.flags.parser import Command, Flag, UsageError, usage
+from pypod.cli.flags.nested import refuse_group
+from pypod.cli.flags.parser import Command, Flag
 from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
@@ -79,15 +80,9 @@ IMAGE_SIGN = Command(
 )
 
 
-def run_image_trust(options: Parsed, root: str | None) -> int:
+def run_image_trust(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod image trust`` without a command of its own."""
-    del root
-    path = options.command.path
-    if options.positionals:
-        words = f"unrecognized command `{path} {options.positionals[0]}`"
-        raise UsageError(path, f"{words}\nTry '{path} --help' for more information")
-    print(usage(options.command), end="", flush=True)
-    raise UsageError(path, f"missing command '{path} COMMAND'")
+    refuse_group(options)
 
 
 def run_trust_show(options: Parsed, root: str | None) -> int:

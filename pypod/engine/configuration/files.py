@@ -109,6 +109,12 @@ def locate(environment: Mapping[str, str], root: str = "", *, rootless: bool) ->
     return found
 
 
+def changeable(environment: Mapping[str, str], *, rootless: bool) -> str:
+    """Return the file that podman changes: $CONTAINERS_CONF, or the caller's own, root's in /etc."""
+    own = f"{_home(environment)}/{_NAME}" if rootless else f"/etc/containers/{_NAME}"
+    return environment.get(_ONE_FILE, "") or own
+
+
 def _system(environment: Mapping[str, str], root: str, *, rootless: bool) -> list[str]:
     only = environment.get(_ONE_FILE, "")
     if only:

@@ -34,8 +34,8 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     (
         "engine",
         "there is no service, and no other machine is reached",
-        """active_service compat_api_enforce_docker_hub machine_enabled remote remote_identity remote_uri
-        service_destinations service_timeout ssh_config""",
+        """compat_api_enforce_docker_hub machine_enabled remote remote_identity remote_uri
+        service_timeout ssh_config""",
     ),
     (
         "engine",

@@ -83,14 +83,6 @@ def test_every_verb_has_help(engine, verb) -> None:
     assert f"Usage:\n  pypod {verb}" in out
 
 
-def test_there_are_no_connections(world) -> None:
-    for word in ("list", "ls"):
-        assert world.pypod.ok("system", "connection", word) == "Name        URI         Identity    Default\n"
-    assert world.pypod.ok("system", "connection", "list", "-q") == ""
-    assert world.pypod.ok("system", "connection", "list", "--format", "json") == "[]\n"
-    assert world.pypod("system", "connection", "add", "far", "ssh://host").returncode == 125
-
-
 @pytest.mark.root
 def test_version(world) -> None:
     lines = world.pypod.ok("version").splitlines()
