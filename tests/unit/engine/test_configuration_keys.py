@@ -52,7 +52,10 @@ def test_only_keys_that_exist_have_reasons() -> None:
 def test_a_key_with_an_effect_is_read(table: str, key: str) -> None:
     del table
     sources = [path for path in (ROOT / "pypod").rglob("*.py") if path.parent.name != "configuration"]
-    sources += [ROOT / "pypod/engine/configuration" / name for name in ("current.py", "destinations.py", "hooks.py", "values.py")]
+    sources += [
+        ROOT / "pypod/engine/configuration" / name
+        for name in ("current.py", "destinations.py", "hooks.py", "values.py")
+    ]
     assert any(f'"{key}"' in path.read_text() for path in sources)
 
 
