@@ -5,6 +5,7 @@ from __future__ import annotations
 from pypod.api.options.pod import ClonePodOptions
 from pypod.cli.flags.options import flags_of, options_given
 from pypod.cli.flags.parser import Command, Flag
+from pypod.cli.pods.create import INFRA_FLAGS, check_infra_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ POD_CLONE = Command(
     synopsis="[options] POD [NAME]",
     flags=(
         *flags_of(ClonePodOptions),
+        *INFRA_FLAGS,
         Flag(name="destroy", kind="bool", help="Destroy the original pod"),
         Flag(name="label-file", kind="stringArray", help="Read in a line delimited file of labels"),
         Flag(name="start", kind="bool", help="Start the new pod"),
@@ -32,6 +34,7 @@ def run_pod_clone(options: Parsed, root: str | None) -> int:
     from pypod.api.engine import Engine
     from pypod.cli.render.plain_text import warn
 
+    check_infra_flags(options)
     ref, name, *_ = (*options.positionals, "")
     found = options_given(ClonePodOptions, options)
     with Engine(root, warn=warn) as engine:

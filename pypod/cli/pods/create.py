@@ -13,13 +13,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
 
+# Flags about an infra that does more than to hold namespaces.
+INFRA_FLAGS = (
+    GPUS_FLAG,
+    # accepted: it is about an infra that runs systemd, and that of pypod runs nothing else
+    Flag(name="shm-size-systemd", hidden=True, help="Size of systemd specific tmpfs mounts (/run, /run/lock)"),
+)
 POD_FLAGS: tuple[Flag, ...] = (
     *flags_of(CreatePodOptions),
     *NOT_YET_FLAGS,
     EXPLAIN,
-    GPUS_FLAG,
-    # accepted: it is about an infra that runs systemd, and that of pypod runs nothing else
-    Flag(name="shm-size-systemd", hidden=True, help="Size of systemd specific tmpfs mounts (/run, /run/lock)"),
+    *INFRA_FLAGS,
     Flag(name="label-file", kind="stringArray", help="Read in a line delimited file of labels"),
     Flag(name="pod-id-file", help="Write the pod ID to the file"),
     Flag(name="replace", kind="bool", help="If a pod with the same name exists, replace it"),
@@ -37,16 +41,22 @@ POD_CREATE = Command(
 )
 
 
+def check_infra_flags(options: Parsed) -> None:
+    """Raise InvalidSpec for a flag about the infra that asks for what is not there, or has no valid value."""
+    from pypod.model.options.running import RunningOptions
+
+    refuse_missing(options)
+    if options["shm-size-systemd"]:
+        RunningOptions.read("shm_size_systemd", options["shm-size-systemd"])
+
+
 def run_pod_create(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod pod create``."""
     from pypod.api.engine import Engine
     from pypod.errors import InvalidSpec
-    from pypod.model.options.running import RunningOptions
 
     refuse_not_yet(options)
-    refuse_missing(options)
-    if options["shm-size-systemd"]:
-        RunningOptions.read("shm_size_systemd", options["shm-size-systemd"])
+    check_infra_flags(options)
     name = options["name"] or (options.positionals[0] if options.positionals else "")
     if options["name"] and options.positionals:
         raise InvalidSpec("NAME", "cannot specify --name and NAME at the same time")

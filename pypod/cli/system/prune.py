@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from pypod.cli.flags.parser import Command, Flag
+from pypod.errors import InvalidSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ SYSTEM_PRUNE = Command(
     flags=(
         Flag(name="all", short="a", kind="bool", help="Remove all unused data"),
         Flag(name="build", kind="bool", help="Accepted for compatibility with podman; has no effect"),
+        Flag(name="external", kind="bool", help="Remove only what a crash left behind"),
         Flag(name="filter", kind="stringArray", help="Provide filter values (e.g. 'label=<key>=<value>')"),
         Flag(name="force", short="f", kind="bool", help="Do not prompt for confirmation.  The default is false"),
         Flag(name="volumes", kind="bool", help="Prune volumes"),
@@ -52,6 +54,8 @@ def run_system_prune(options: Parsed, root: str | None) -> int:
     from pypod.cli.render.asking import agreed
     from pypod.cli.render.output import human_size
 
+    if options["external"]:
+        return _prune_leftovers(options, root)
     if not options["force"] and not agreed(_warning(everything=options["all"], volumes=options["volumes"])):
         return 0
     test = compile_prune_filters(options["filter"])
@@ -63,6 +67,19 @@ def run_system_prune(options: Parsed, root: str | None) -> int:
         if found:
             sys.stdout.write("\n".join((f"Deleted {title}", *found, "")))
     sys.stdout.write(f"Total reclaimed space: {human_size(max(freed, 0))}\n")
+    return 0
+
+
+def _prune_leftovers(options: Parsed, root: str | None) -> int:
+    """Remove what belongs to nothing in the storage, and nothing else."""
+    from pypod import check
+    from pypod.cli.render.asking import agreed
+
+    if options["all"] or options["volumes"] or options["filter"]:
+        raise InvalidSpec("--external", "--external cannot be combined with other options")
+    warning = "WARNING! This command removes:\n\t- what a crash left behind in the storage\n"
+    if options["force"] or agreed(warning):
+        check(root, repair=True)
     return 0
 
 

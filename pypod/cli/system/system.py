@@ -35,7 +35,12 @@ CHECK = Command(
     description="Checks the requirements of pypod on this host and lists what a crash left behind in the storage.\n"
     "  The exit code is 0 if this user can run pods here, otherwise 1.",
     synopsis="[options]",
-    flags=(Flag(name="repair", kind="bool", help="Remove what a crash left behind"),),
+    flags=(
+        Flag(name="force", short="f", kind="bool", help="Accepted for compatibility with podman; has no effect"),
+        Flag(name="max", short="m", help="Accepted for compatibility with podman; has no effect", metavar="duration"),
+        Flag(name="quick", short="q", kind="bool", help="Accepted for compatibility with podman; has no effect"),
+        Flag(name="repair", short="r", kind="bool", help="Remove what a crash left behind"),
+    ),
     examples=("pypod system check", "pypod system check --repair"),
     max_args=0,
 )

@@ -191,6 +191,12 @@ def test_what_pypod_cannot_give(pypod, root) -> None:
         assert (done.returncode, "unresolvable CDI devices nvidia.com/gpu=all" in done.stderr) == (125, True), words
     assert pypod("pod", "create", "--shm-size-systemd", "much").returncode == 125
     assert pypod.ok("pod", "ps", "-q") == ""
+    pypod.ok("pod", "create", "--name", "original", "--shm-size-systemd", "1m")
+    pypod.ok("pod", "clone", "--shm-size-systemd", "1m", "original", "copy")
+    assert "unresolvable CDI devices" in pypod("pod", "clone", "--gpus", "all", "original", "more").stderr
+    assert pypod("pod", "clone", "--shm-size-systemd", "much", "original", "more").returncode == 125
+    assert pypod.ok("pod", "ps", "--format", "{{.Name}}", "--sort", "name") == "copy\noriginal\n"
+    pypod.ok("pod", "rm", "original", "copy")
     assert pypod("run", "--rdt-class", "gold", *root, "true").returncode == 125
 
 

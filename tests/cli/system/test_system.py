@@ -190,6 +190,26 @@ def test_check_repairs_what_a_crash_left(engine) -> None:
     assert not orphan.exists()
     assert Path(kept.directory, "upper").exists()
     assert "nothing to repair" in pypod("system", "check", "--repair").stdout
+    orphan.mkdir()
+    assert "removed" in pypod("system", "check", "-q", "-f", "-m", "1h", "-r").stdout  # podman 5's
+
+
+@pytest.mark.root
+def test_prune_external_removes_only_what_a_crash_left(engine) -> None:
+    from tests.cli.program import Program
+
+    pypod = Program(engine.layout.root)
+    engine.containers.create(["true"], name="stopped", rootfs="/")
+    orphan = Path(engine.layout.container("f" * 64))
+    orphan.mkdir(parents=True)
+    for words in (("--all",), ("--volumes",), ("--filter", "label=x")):
+        refused = pypod("system", "prune", "--external", "-f", *words)
+        assert refused.returncode == 125
+        assert refused.stderr == "Error: --external cannot be combined with other options\n"
+    assert orphan.exists()
+    assert pypod.ok("system", "prune", "--external", "-f") == ""
+    assert not orphan.exists()
+    assert engine.containers.exists("stopped")
 
 
 @pytest.mark.root
