@@ -104,7 +104,9 @@ class Registries:
         from pypod.model.credentials import Credentials
 
         self.verify(name, user, password)
-        return credentials.login(name, Credentials(user=user, password=password), self._access.authfile)
+        access = self._access
+        given = Credentials(user=user, password=password)
+        return credentials.login(name, given, access.authfile, docker_form=access.docker_form)
 
     def verify(self, name: str, user: str, password: str) -> None:
         """Check that a registry accepts these credentials. Raises Unauthorized when it does not, RegistryError."""
@@ -116,7 +118,7 @@ class Registries:
         """Delete the credentials stored for exactly this name; return whether there were any."""
         from pypod.images.config.credentials import logout
 
-        return logout(name, self._access.authfile)
+        return logout(name, self._access.authfile, docker_form=self._access.docker_form)
 
     def logout_all(self) -> None:
         """Delete everything that ``login`` has stored."""

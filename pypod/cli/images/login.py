@@ -10,12 +10,17 @@ from pypod.errors import InvalidSpec, PypodError, RegistryError, Unauthorized
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pypod import Registries
     from pypod.cli.flags.parser import Parsed
 
 _AUTHFILE = Flag(
     name="authfile",
     help="path of the authentication file. Use REGISTRY_AUTH_FILE environment variable to override",
+)
+_COMPAT_AUTHFILE = Flag(
+    name="compat-auth-file", help="path of a Docker-compatible config file to update instead of the authentication file"
 )
 LOGIN = Command(
     path="pypod login",
@@ -24,6 +29,7 @@ LOGIN = Command(
     synopsis="[options] [REGISTRY]",
     flags=(
         _AUTHFILE,
+        _COMPAT_AUTHFILE,
         Flag(name="cert-dir", help="use certificates at the specified path to access the registry"),
         Flag(name="get-login", kind="bool", help="Return the current login user for the registry"),
         Flag(name="password", short="p", help="Password for registry"),
@@ -57,6 +63,7 @@ LOGOUT = Command(
             help="Remove the cached credentials for all registries in the auth file",
         ),
         _AUTHFILE,
+        _COMPAT_AUTHFILE,
     ),
     examples=("pypod logout quay.io", "pypod logout --authfile dir/auth.json quay.io", "pypod logout --all"),
     max_args=1,
@@ -68,7 +75,8 @@ def run_login(options: Parsed, root: str | None) -> int:
     from pypod import Registries
     from pypod.cli.flags.registry import access_with
 
-    registries = Registries(access_with(options, cert_dir=options["cert-dir"]).replace(retries=0))
+    access = access_with(options, cert_dir=options["cert-dir"]).replace(retries=0, **_file(options))
+    registries = Registries(access)
     key = _key(options.positionals, registries)
     stored = registries.credentials(key)
     user, password = ("", "") if stored is None else (stored.user, stored.password)
@@ -103,7 +111,7 @@ def run_logout(options: Parsed, _root: str | None) -> int:
     """Carry out ``pypod logout``."""
     from pypod import Access, Registries
 
-    registries = Registries(Access(authfile=options["authfile"]))
+    registries = Registries(Access(**_file(options)))
     registries.require_authfile()
     if options["all"]:
         if options.positionals:
@@ -118,6 +126,15 @@ def run_logout(options: Parsed, _root: str | None) -> int:
         raise InvalidSpec("registry", f"not logged into {key}", hint=hint)
     print(f"Removed login credentials for {key}")
     return 0
+
+
+def _file(options: Parsed) -> dict[str, Any]:
+    """Return the options of ``Access`` for the file that logins are stored in."""
+    other = options["compat-auth-file"]
+    if other and options["authfile"]:
+        words = "options for paths to the credential file and to the Docker-compatible credential file"
+        raise InvalidSpec("--compat-auth-file", f"{words} can not be set simultaneously")
+    return {"authfile": other or options["authfile"], "docker_form": bool(other)}
 
 
 def _key(positionals: list[str], registries: Registries) -> str:

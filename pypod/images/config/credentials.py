@@ -72,9 +72,13 @@ def get(
     return None
 
 
-def login(name: str, credentials: Credentials, authfile: str = "") -> str:
-    """Store credentials for a registry or a namespace of one; return the file, or the helper, that holds them."""
+def login(name: str, credentials: Credentials, authfile: str = "", *, docker_form: bool = False) -> str:
+    """Store credentials for a registry or a namespace of one; return the file, or the helper, that holds them.
+
+    ``docker_form``: under the name that docker has for it. Raises InvalidSpec for a namespace then.
+    """
     path = primary_path(authfile)
+    key = _docker_key(name) if docker_form else name
     with credential_files.Change(path) as change:
         program = _program(change.found, name)
         if program:
@@ -85,14 +89,19 @@ def login(name: str, credentials: Credentials, authfile: str = "") -> str:
         entry = {"auth": _encode(f"{credentials.user}:{credentials.password}")}
         if credentials.identity_token:
             entry["identitytoken"] = credentials.identity_token
-        change.section("auths")[name] = entry
+        change.section("auths")[key] = entry
         change.write()
     return path
 
 
-def logout(name: str, authfile: str = "") -> bool:
-    """Remove the credentials of exactly this name; return whether there were any."""
+def logout(name: str, authfile: str = "", *, docker_form: bool = False) -> bool:
+    """Remove the credentials of exactly this name; return whether there were any.
+
+    Raises InvalidSpec for a namespace in ``docker_form``.
+    """
     path = primary_path(authfile)
+    if docker_form:
+        _docker_key(name)
     if not os.path.exists(path):
         return False
     with credential_files.Change(path) as change:
@@ -192,7 +201,15 @@ def _server(found: dict[str, Any], program: str, name: str) -> str:
     helpers = found.get("credHelpers")
     if isinstance(helpers, dict) and program in helpers.values():
         return next((key for key in helpers if _normal(key) == _normal(host)), host)
-    return "https://index.docker.io/v1/" if host in _DOCKER_NAMES else host
+    return _docker_key(host)
+
+
+def _docker_key(name: str) -> str:
+    """Return the name under which docker stores the credentials of a registry. Raises InvalidSpec for a namespace."""
+    if "/" in name:
+        words = "Credentials cannot be recorded in Docker-compatible format with namespaced key"
+        raise InvalidSpec("registry", f'{words} "{name}"')
+    return "https://index.docker.io/v1/" if name in _DOCKER_NAMES else name
 
 
 def _entry(entry: object, key: str, path: str) -> Credentials | None:

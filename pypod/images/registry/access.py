@@ -18,7 +18,8 @@ class Access(Value):
 
     ``tls_verify`` None: as in registries.conf, otherwise verified; False: also unverified TLS, and http.
     ``cert_dir`` holds ``*.crt``, ``*.cert`` and ``*.key`` (containers-certs.d(5)). ``credentials`` are user name and
-    password, and are not sent to mirrors. ``authfile`` replaces every other file with credentials.
+    password, and are not sent to mirrors. ``authfile`` replaces every other file with credentials;
+    with ``docker_form`` logins are stored in it as docker does, which has no credentials for namespaces.
     ``signature_policy`` is the path of a policy to use instead of policy.json, which says what is accepted.
     ``user_agent`` is sent to registries, with the version.
     ``retries`` is how often a request is repeated after a connection error, 429 or 5xx; ``sleep`` waits in between.
@@ -32,6 +33,7 @@ class Access(Value):
     tls_verify: bool | None = None
     cert_dir: str = ""
     authfile: str = ""
+    docker_form: bool = False
     credentials: tuple[str, str] | None = None
     signature_policy: str = ""
     user_agent: str = "pypod"

@@ -278,3 +278,24 @@ def test_a_password_from_stdin(pypod: Program, registry: Registry, authfile: Pat
     words = ("login", "--tls-verify=false", "-u", "me", "--password-stdin", registry.host)
     assert pypod.ok(*words, stdin=b"secret\r\n") == "Login Succeeded!\n"
     assert stored(authfile, registry.host) == "me:secret"
+
+
+def test_a_file_of_docker(pypod: Program, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """podman 5's --compat-auth-file."""
+    monkeypatch.delenv("REGISTRY_AUTH_FILE")
+    file = tmp_path / "docker.json"
+    words = ("--compat-auth-file", str(file))
+    login = ("login", "--tls-verify=false", "-u", "me", "-p", "secret")
+    refused = pypod(*login, *words, f"{registry.host}/team")
+    assert refused.returncode == 125
+    assert f'with namespaced key "{registry.host}/team"' in refused.stderr
+    assert not file.exists()
+    assert pypod.ok(*login, *words, registry.host) == "Login Succeeded!\n"
+    assert list(json.loads(file.read_text())["auths"]) == [registry.host]
+    assert pypod("logout", *words, "--authfile", str(file), registry.host).stderr == (
+        "Error: options for paths to the credential file and to the Docker-compatible credential file "
+        "can not be set simultaneously\n"
+    )
+    assert pypod("logout", *words, f"{registry.host}/team").returncode == 125
+    assert pypod.ok("logout", *words, registry.host) == f"Removed login credentials for {registry.host}\n"
+    assert json.loads(file.read_text()) == {"auths": {}}

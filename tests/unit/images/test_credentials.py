@@ -176,6 +176,24 @@ def test_login_writes_what_podman_writes_and_keeps_the_rest(tmp_path: Path) -> N
     assert credentials.get("r.io/team/x", path) == Credentials(user="me", password="pä:ss")
 
 
+def test_login_in_the_form_of_docker(tmp_path: Path) -> None:
+    path = str(tmp_path / "config.json")
+    for name in ("docker.io", "r.io:5000"):
+        credentials.login(name, Credentials(user="me", password="p"), path, docker_form=True)
+    assert json.loads(Path(path).read_text()) == {
+        "auths": {"https://index.docker.io/v1/": encoded("me", "p"), "r.io:5000": encoded("me", "p")}
+    }
+    assert credentials.get("docker.io/library/x", path) == Credentials(user="me", password="p")
+    for call in (
+        lambda: credentials.login("r.io/team", Credentials(user="me", password="p"), path, docker_form=True),
+        lambda: credentials.logout("r.io/team", path, docker_form=True),
+    ):
+        with pytest.raises(InvalidSpec, match=r'namespaced key "r\.io/team"'):
+            call()
+    assert credentials.logout("docker.io", path, docker_form=True)
+    assert list(json.loads(Path(path).read_text())["auths"]) == ["r.io:5000"]
+
+
 def test_login_makes_the_directory_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "containers/auth.json"
     credentials.login("r.io", Credentials(user="me", password="p"), str(path))
