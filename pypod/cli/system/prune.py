@@ -71,15 +71,12 @@ def run_system_prune(options: Parsed, root: str | None) -> int:
 
 
 def _prune_leftovers(options: Parsed, root: str | None) -> int:
-    """Remove what belongs to nothing in the storage, and nothing else."""
+    """Remove what belongs to nothing in the storage, and nothing else: without asking, as podman 5 does."""
     from pypod import check
-    from pypod.cli.render.asking import agreed
 
     if options["all"] or options["volumes"] or options["filter"]:
-        raise InvalidSpec("--external", "--external cannot be combined with other options")
-    warning = "WARNING! This command removes:\n\t- what a crash left behind in the storage\n"
-    if options["force"] or agreed(warning):
-        check(root, repair=True)
+        raise InvalidSpec("--external", "system prune --external cannot be combined with other options")
+    check(root, repair=True)
     return 0
 
 
