@@ -55,11 +55,13 @@ def _config(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)
-    except (OSError, ValueError) as error:
-        reason = str(getattr(error, "strerror", None) or error).lower()
-        raise InvalidSpec("--config", f"open {path}: {reason}") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InvalidSpec("--config", f"--config: open {path}: {reason}") from error
+    except ValueError as error:
+        raise InvalidSpec("--config", f"--config: {path}: it is not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise InvalidSpec("--config", f"{path}: not a JSON object")
+        raise InvalidSpec("--config", f"--config: {path}: it is not a JSON object")
     return found
 
 
@@ -69,13 +71,14 @@ def run_commit(options: Parsed, root: str | None) -> int:
     from pypod.cli.render.telling import Telling
 
     ref, name = (*options.positionals, "")[:2]
+    config = _config(options["config"])
     with Engine(root) as engine, Telling(quiet=options["quiet"]) as telling:
         image = engine.containers.get(ref).commit(
             name,
             author=options["author"],
             message=options["message"],
             changes=options["change"],
-            config=_config(options["config"]),
+            config=config,
             include_volumes=options["include-volumes"],
             pause=options["pause"],
             squash=options["squash"],
