@@ -280,8 +280,11 @@ def test_rmi_untags_while_there_are_names(changing: Store) -> None:
     assert list(layers.iterdir()) == list((changing.root / "images/blobs/sha256").iterdir()) == []
 
 
-def test_commit_refuses_an_unknown_instruction_in_podmans_words(changing: Store) -> None:
+def test_commit_refuses_what_it_cannot_read_in_podmans_words(changing: Store) -> None:
     changing.pypod.ok("create", "--name", "box", "tiny:base", "x")
+    done = changing.pypod("commit", "--config", "/no/such", "box")
+    assert (done.returncode, done.stderr) == (125, "Error: --config: open /no/such: no such file or directory\n")
+    assert "/etc/passwd: it is not JSON" in changing.pypod("commit", "--config", "/etc/passwd", "box").stderr
     done = changing.pypod("commit", "--change", "BOGUS x", "box")
     assert done.returncode == 125
     assert done.stderr.startswith('Error: invalid change "BOGUS x" - invalid instruction BOGUS')
