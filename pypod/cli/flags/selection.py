@@ -104,11 +104,17 @@ def _names(options: Parsed, id_flag: str, *, filter_names: bool = False) -> list
     names = list(options.positionals)
     if "" in names:
         raise InvalidSpec("NAME", "name or ID cannot be empty: invalid argument")
-    if _flag(options, "all") and _flag(options, "latest"):
+    everything, last = _flag(options, "all"), _flag(options, "latest")
+    from_files = bool(id_flag and options[id_flag])
+    if from_files and (everything or last):
+        raise UsageError("", f"--all, --latest, and --{id_flag} cannot be used together")
+    if everything and last:
         raise UsageError("", "--all and --latest cannot be used together")
-    if id_flag and options[id_flag]:
+    if from_files:
         from pypod.cli.flags import text_files
 
+        if names:
+            raise UsageError("", f"no arguments are needed with --latest or --{id_flag}")
         names += [text_files.read_id_file(path, f"--{id_flag}") for path in options[id_flag]]
     chosen = any(_flag(options, flag) for flag in ("all", "latest", "filter"))
     if names and _flag(options, "filter"):
