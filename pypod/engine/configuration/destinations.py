@@ -154,7 +154,7 @@ def remove_all() -> None:
 
 def _change(edit: Edit) -> None:
     """Change the services in the file that podman changes. Its other lines stay as they are."""
-    path = files.changeable(os.environ, rootless=in_user_namespace())
+    path = os.path.realpath(files.changeable(os.environ, rootless=in_user_namespace()))  # a link stays one
     directory = os.path.dirname(path) or "."
     with Boundary("change containers.conf"):
         os.makedirs(directory, exist_ok=True)

@@ -67,6 +67,16 @@ def test_a_life(file: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o640
 
 
+def test_a_link_to_the_file_stays_one(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = file.with_name("link")
+    link.symlink_to(file)
+    monkeypatch.setenv("CONTAINERS_CONF", str(link))
+    configuration.make_default_destination("old")
+    configuration.remove_destination("old")
+    assert link.is_symlink()
+    assert "service_destinations" not in file.read_text()
+
+
 def test_the_first_one_is_the_default_and_makes_the_file(file: Path) -> None:
     file.write_text("")
     configuration.add_destination("one", "tcp://h:1")
