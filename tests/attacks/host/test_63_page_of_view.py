@@ -81,7 +81,7 @@ def test_slow_clients_do_not_keep_the_page_from_others(served: Served, said: byt
             assert CONTENT.encode() in served.ask(served.request())
         assert time.monotonic() - began < 2
         wait_until(lambda: threads() <= before + 17)
-    wait_until(lambda: threads() == before)
+    wait_until(lambda: threads() <= before)  # a thread of an earlier test may have been among them
 
 
 def test_a_byte_now_and_then_gains_no_time(served: Served, monkeypatch) -> None:
