@@ -96,7 +96,7 @@ def add_destination(
     socket_path: str = "",
     default: bool = False,
 ) -> str:
-    """Store a service in the caller's containers.conf, in place of one of the same name; the first is the default.
+    """Store a service in the caller's containers.conf, replacing one of the same name; the first becomes the default.
 
     ``destination`` is ``ssh://[user@]host[:port]/path``, ``unix://path`` or ``tcp://host:port``; ``identity`` is the
     path of an SSH key, ``port`` counts where the destination has none, ``socket_path`` replaces its path. Returns a
@@ -109,7 +109,7 @@ def add_destination(
 
     uri = stored.address(destination, identity=identity, port=port, socket_path=socket_path)
     stored.add(name, uri, identity=identity, default=default)
-    return stored.doubt(uri)
+    return stored.warning_about(uri)
 
 
 def make_default_destination(name: str) -> None:

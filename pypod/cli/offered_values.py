@@ -63,18 +63,8 @@ _SIGNAL_FLAGS = ("signal", "stop-signal")
 # Flags whose value is a path on the host.
 _PATH_FLAGS = frozenset(
     (
-        *(
-            "authfile",
-            "cert-dir",
-            "compat-auth-file",
-            "cidfile",
-            "conmon-pidfile",
-            "device",
-            "digestfile",
-            "env-file",
-            "file",
-            "hooks-dir",
-        ),
+        *("authfile", "cert-dir", "cidfile", "compat-auth-file", "conmon-pidfile", "device", "digestfile", "env-file"),
+        *("file", "hooks-dir"),
         *("iidfile", "infra-conmon-pidfile", "init-path", "input", "label-file", "mount", "output", "pidfile"),
         *("pod-id-file", "root", "runroot", "signature-policy", "tmpdir", "volume", "volumepath"),
     )

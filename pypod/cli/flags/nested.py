@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def refuse_group(options: Parsed) -> NoReturn:
-    """Raise UsageError for a group without a command of its own; without any command show its help first."""
+    """Raise UsageError: a group cannot run without a known command. If there is no command at all, print its help."""
     path = options.command.path
     if options.positionals:
         words = f"unrecognized command `{path} {options.positionals[0]}`"

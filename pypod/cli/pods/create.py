@@ -42,7 +42,7 @@ POD_CREATE = Command(
 
 
 def check_infra_flags(options: Parsed) -> None:
-    """Raise InvalidSpec for a flag about the infra that asks for what is not there, or has no valid value."""
+    """Raise InvalidSpec for a flag about the infra that needs what this host lacks, or has an invalid value."""
     from pypod.model.options.running import RunningOptions
 
     refuse_missing(options)

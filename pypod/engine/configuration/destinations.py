@@ -1,4 +1,4 @@
-"""The named services of containers.conf(5) (``engine.service_destinations``): listed, and changed in one file.
+"""List and change the named services of containers.conf(5): ``engine.service_destinations``.
 
 pypod connects to none of them: they are for podman's remote client, which reads the same files
 (podman-system-connection(1)).
@@ -34,7 +34,7 @@ _TABLE, _ACTIVE = "service_destinations", "active_service"
 _SSH_PORT = 22
 _KNOWN = ("ssh", "unix", "tcp")
 # the options that a kind of address does not have
-_REFUSED = {"unix": ("identity",), "tcp": ("socket_path", "identity")}
+_REFUSED = {"unix": ("--identity",), "tcp": ("--socket-path", "--identity")}
 
 
 def _undefined(name: str) -> InvalidSpec:
@@ -61,16 +61,16 @@ def listed() -> list[Destination]:
 
 def address(destination: str, *, identity: str = "", port: int | None = None, socket_path: str = "") -> str:
     """Return the URI of a service as it is stored. Raises InvalidSpec, Unsupported for one that must be asked first."""
-    text = destination if re.match(r"^[A-Za-z][A-Za-z0-9+.-]*://", destination) else f"ssh://{destination}"
+    text = destination if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", destination) else f"ssh://{destination}"
     try:
         found = urlsplit(text)
         given = found.port
     except ValueError as error:
         raise InvalidSpec("DESTINATION", f"{destination}: {error}") from error
     scheme = found.scheme
-    for option, value in (("socket_path", socket_path), ("identity", identity)):
-        if value and option in _REFUSED.get(scheme, ()):
-            flag = f"--{option.replace('_', '-')}"
+    given_flags = {"--socket-path": socket_path, "--identity": identity}
+    for flag in _REFUSED.get(scheme, ()):
+        if given_flags[flag]:
             raise InvalidSpec(flag, f"{flag} option not supported for {scheme} scheme")
     if scheme == "unix":
         return f"unix://{socket_path or found.path}"
@@ -90,8 +90,8 @@ def address(destination: str, *, identity: str = "", port: int | None = None, so
     return found._replace(netloc=place, path=path).geturl()
 
 
-def doubt(uri: str) -> str:
-    """Return what podman warns of about an address that is stored nevertheless, nothing usually."""
+def warning_about(uri: str) -> str:
+    """Return podman's warning about an address, which is stored nevertheless; empty for one that looks right."""
     found = urlsplit(uri)
     if found.scheme == "unix" and not os.path.exists(found.path):
         return f"{quoted(found.path)} does not exists"
@@ -155,7 +155,7 @@ def remove_all() -> None:
 def _change(edit: Edit) -> None:
     """Change the services in the file that podman changes. Its other lines stay as they are."""
     path = os.path.realpath(files.changeable(os.environ, rootless=in_user_namespace()))  # a link stays one
-    directory = os.path.dirname(path) or "."
+    directory = os.path.dirname(path)
     with Boundary("change containers.conf"):
         os.makedirs(directory, exist_ok=True)
         directory_fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

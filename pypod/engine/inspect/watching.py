@@ -33,7 +33,7 @@ class NamespaceWatcher(Watch):
         self._wanted = frozenset(pods)
         self._known: dict[Key, tuple[str, frozenset[int]]] = {}
 
-    def __enter__(self) -> types.Self:
+    def __enter__(self) -> types.Self:  # Watch's, with a type that can be read at run time
         return self
 
     def look(self) -> dict[Key, SeenNamespace]:

@@ -166,7 +166,7 @@ def test_an_update_that_is_refused_changes_nothing(engine, busybox) -> None:
 
 
 def test_an_update_of_the_environment(engine, busybox) -> None:
-    """It is that of the next exec and of the next start; what is not named stays, limits too."""
+    """The next exec and the next start get it; variables that are not named stay, and so do limits."""
 
     def variables() -> dict[str, str]:
         return dict(line.split("=", 1) for line in container.exec(["env"]).stdout.decode().splitlines())
