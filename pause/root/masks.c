@@ -74,10 +74,19 @@ void mask_path(struct process *process, const struct record *record)
 	place_mount(process, text(record, 0), cover, target)->kind = PLACE_MASK;
 }
 
+/* A mount of our own becomes read-only where it is, with what is mounted in it: a clone on top would mount each tree of
+ * cgroups a second time. Any other path gets a read-only clone of itself. */
 void make_read_only(struct process *process, const struct record *record)
 {
-	int target = open_protected(process, text(record, 0));
+	struct place *own = place_of_mount(process, text(record, 0));
 
+	if (own) {
+		if (set_attributes(own->mount, ATTR_RDONLY, 0, RECURSIVE) < 0)
+			fail(process, "mount_setattr");
+		own->kind = PLACE_READ_ONLY;
+		return;
+	}
+	int target = open_protected(process, text(record, 0));
 	if (target < 0)
 		return;
 	int cover = open_tree_at(target, "", EMPTY_PATH | RECURSIVE);

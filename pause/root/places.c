@@ -39,20 +39,34 @@ bool is_of_the_system(const char *path)
 	return false;
 }
 
-int mount_of(const struct process *process, const char *path, const char **rest)
+static struct place *innermost_place(const struct process *process, const char *path, const char **rest)
 {
-	const struct place *innermost = NULL;
-	const char *whole = path;
+	struct place *innermost = NULL;
 
 	for (uint32_t i = 0; i < process->place_count; i++) {
-		const struct place *place = &process->places[i];
-		const char *part = place->mount < 0 ? NULL : part_in(whole, place->path);
+		struct place *place = &process->places[i];
+		const char *part = place->mount < 0 ? NULL : part_in(path, place->path);
 		if (part && (!innermost || strlen(place->path) >= strlen(innermost->path))) {
 			innermost = place;
 			*rest = part;
 		}
 	}
+	return innermost;
+}
+
+int mount_of(const struct process *process, const char *path, const char **rest)
+{
+	const struct place *innermost = innermost_place(process, path, rest);
+
 	return innermost ? innermost->mount : -1;
+}
+
+struct place *place_of_mount(const struct process *process, const char *path)
+{
+	const char *rest;
+	struct place *innermost = innermost_place(process, path, &rest);
+
+	return innermost && !strcmp(rest, ".") ? innermost : NULL;
 }
 
 static struct place *remember_place(struct process *process, const char *path, const struct stat *what)

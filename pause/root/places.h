@@ -22,6 +22,8 @@ struct place {
 bool is_of_the_system(const char *path);
 /* The descriptor of the innermost mount on a prefix of `path`, or -1; `rest` is the part of the path inside it. */
 int mount_of(const struct process *process, const char *path, const char **rest);
+/* What was mounted on `path` itself, in /proc, /sys or /dev, or NULL. */
+struct place *place_of_mount(const struct process *process, const char *path);
 /* Put `mount` on `target`, the descriptor of `path`, and remember it. Takes over both descriptors. */
 struct place *place_mount(struct process *process, const char *path, int mount, int target);
 /* Remember a path that does not exist. */

@@ -36,6 +36,15 @@ def test_other_containers_are_not(engine, busybox: str) -> None:
         assert other.id.encode() not in container.exec(["cat", "/proc/self/cgroup"]).stdout
 
 
+@pytest.mark.parametrize("options", [{}, {"privileged": True}, {"systemd": "always"}])
+def test_each_is_mounted_once(engine, busybox: str, options: dict[str, object]) -> None:
+    container = engine.containers.run(["sleep", "100"], rootfs=busybox, **options)
+    mounted = [line.split()[1] for line in container.exec(["cat", "/proc/mounts"]).stdout.decode().splitlines()]
+    trees = [path for path in mounted if path.startswith("/sys/fs/cgroup")]
+    assert len(trees) > len(TREES)
+    assert sorted(trees) == sorted(set(trees))
+
+
 def test_nothing_in_them_can_be_changed(engine, busybox: str) -> None:
     container = engine.containers.run(["sleep", "100"], rootfs=busybox, memory="64m")
     for tree in TREES:
