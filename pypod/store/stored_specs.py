@@ -27,7 +27,8 @@ def columns(spec: ContainerSpec | PodSpec) -> dict[str, Any]:
         "publishes_ports": int(bool(spec.ports)),
         "has_auto_ids": int(spec.user_namespace.mode == "auto"),
     }
-    if getattr(spec, "healthcheck", None) is not None:
+    healthcheck = getattr(spec, "healthcheck", None)
+    if healthcheck is not None and healthcheck.command():
         fields["has_healthcheck"] = 1
     return fields
 

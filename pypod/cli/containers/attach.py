@@ -43,7 +43,7 @@ def run_attach(options: Parsed, root: str | None) -> int:
     with Engine(root) as engine:
         container = engine.containers.get(names[0]) if names else latest(engine)
         state = container.state()
-        if not state.running:
+        if state.status != "running":
             raise WrongState(container.name, state.status, "you can only attach to running containers")
         attachment = container.attach()
         spec = container.spec()

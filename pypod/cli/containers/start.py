@@ -40,7 +40,7 @@ def run_start(options: Parsed, root: str | None) -> int:
     from pypod.api.engine import Engine
     from pypod.errors import InvalidSpec
 
-    attach = options["attach"] or options["interactive"]
+    attach = options["attach"]
     if options.changed("sig-proxy") and options["sig-proxy"] and not options["attach"]:
         raise InvalidSpec("--sig-proxy", "you cannot use sig-proxy without --attach: invalid argument")
     _check(options)
@@ -68,8 +68,6 @@ def run_start(options: Parsed, root: str | None) -> int:
             raise problems[0]
         if len(found) != 1:
             raise InvalidSpec("--attach", "you cannot start and attach multiple containers at once")
-        if not options["attach"]:
-            print(selection.as_given(options, found)[found[0].id], flush=True)
         return _start_attached(found[0], options, given)
 
 

@@ -54,7 +54,7 @@ def healthcheck_option(options: Parsed) -> Healthcheck | None:
     if options["no-healthcheck"]:
         if command:
             raise InvalidSpec("--no-healthcheck", "cannot specify both --no-healthcheck and --health-cmd")
-        return Healthcheck(test=("NONE",))
+        return Healthcheck(test=("NONE",), interval_ns=0, timeout_ns=0, retries=0)
     if not command:
         return None
     if command == "[]":
@@ -71,18 +71,30 @@ def healthcheck_option(options: Parsed) -> Healthcheck | None:
 
 
 def _test(command: str) -> tuple[str, ...]:
-    if command.lower() == "none":
+    """Return the test of a command, of a JSON list, or of either with Docker's word for its kind first."""
+    words = _listed(command)
+    first, *rest = words or command.split(maxsplit=1) or ("",)
+    kind = first.upper()
+    if kind == "NONE":
         return ("NONE",)
-    if command.startswith("["):
-        import json
+    if kind == "CMD" and rest:
+        return ("CMD", *(rest if words else rest[0].split()))
+    if kind == "CMD-SHELL" and rest:
+        return ("CMD-SHELL", " ".join(rest))
+    return ("CMD", *words) if rest and words else ("CMD-SHELL", first if words else command)
 
-        try:
-            words = json.loads(command)
-        except ValueError:
-            words = None
-        if isinstance(words, list) and words and all(isinstance(word, str) for word in words):
-            return ("CMD", *words)
-    return ("CMD-SHELL", command)
+
+def _listed(command: str) -> list[str]:
+    """Return the words of a JSON list of words; empty when it is none."""
+    if not command.startswith("["):
+        return []
+    import json
+
+    try:
+        words = json.loads(command)
+    except ValueError:
+        return []
+    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else []
 
 
 def _duration_ns(options: Parsed, name: str) -> int:

@@ -155,6 +155,9 @@ def _inspect(options: Parsed, root: str | None, kind: str, *, size: bool = False
             except NotFound:
                 problems.append(f'no such object: "{name}"' if kind == "all" else f"no such {kind} {name}")
             except PypodError as error:
+                if kind == "volume":
+                    error.message = f"inspecting volume {name}: {error.message}"
+                    raise
                 problems.append(str(error))
     _write(_with_field_names(options["format"], kind), found, bare=bare)
     sys.stdout.flush()
@@ -233,7 +236,7 @@ def _write(text: str, found: list[dict[str, Any]], *, bare: bool) -> None:
     from pypod.cli.render.output import is_json
     from pypod.cli.system.inspect_form import as_json, for_template, text_of_json
 
-    if is_json(text):
+    if is_json(text) or not (text or bare):
         from pypod.cli.go.json import encode
 
         shown = [as_json(one) for one in found]

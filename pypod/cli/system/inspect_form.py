@@ -94,7 +94,10 @@ _GO_NAMES = {
     "pids_limit": "PidsLimit",
     "devices": "Devices",
     "mounts": "Mounts",
+    "pid_ns": "PidNS",
     "sdNotifyMode": "SdNotifyMode",
+    "userns": "UserNS",
+    "uts_ns": "UtsNS",
     "security_opt": "SecurityOpts",
     "author": "Author",
     "comment": "Comment",
@@ -103,10 +106,26 @@ _GO_NAMES = {
     "empty_layer": "EmptyLayer",
 }
 
-# What templates find in a pod that has nothing of the kind.
-_OMITTED_FOR_PODS = {
-    "Namespace": "",
-    **dict.fromkeys(("Devices", "Mounts", "SecurityOpts", "VolumesFrom"), NilList()),
+# What templates find in the fields that JSON omits, by form.
+_UNSET: dict[str, dict[str, Any]] = {
+    "NumContainers": {
+        "Namespace": "",
+        **dict.fromkeys(("Devices", "Mounts", "SecurityOpts", "VolumesFrom"), NilList()),
+    },
+    "ExecIDs": {"OCIConfigPath": "", "SizeRootFs": 0, "SizeRw": None},
+    "OOMKilled": {
+        **dict.fromkeys(("CheckpointLog", "CheckpointPath", "RestoreLog"), ""),
+        **dict.fromkeys(("Checkpointed", "Restored"), False),
+    },
+    "SandboxKey": {"Networks": NilMap()},
+    "sdNotifyMode": {
+        "ChrootDirs": NilList(),
+        "Healthcheck": None,
+        "Secrets": NilList(),
+        "SystemdMode": False,
+        "Timezone": "",
+    },
+    "Mountpoint": {"Status": NilMap(), "StorageID": "", "Timeout": 0},
 }
 
 
@@ -124,10 +143,9 @@ class _Inspected(_Formed):
         self.form = form
 
     def __missing__(self, key: str) -> Any:
-        if key == "Networks" and "SandboxKey" in self:  # JSON omits an empty one
-            return NilMap()
-        if "NumContainers" in self and key in _OMITTED_FOR_PODS:
-            return _OMITTED_FOR_PODS[key]
+        unset: dict[str, Any] = next((fields for mark, fields in _UNSET.items() if mark in self.form), {})
+        if key in unset:
+            return unset[key]
         return self[{"ID": "Id", "Healthcheck": "Health"}[key]]
 
 

@@ -179,8 +179,8 @@ def owned_options(mount: Mount, user: str) -> tuple[str, ...]:
 
 
 def _has_owner(mount: Mount) -> bool:
-    """Return whether a mount's source is something that can be given to a user."""
-    return mount.type in (BIND, VOLUME) and not mount.overlay
+    """Return whether a mount is something that can be given to a user; of an overlay that changes no host's file."""
+    return mount.type in (BIND, VOLUME)
 
 
 def _has_own_layers(mount: Mount) -> bool:

@@ -137,7 +137,7 @@ def container_spec(
         limits=from_options(options),
         oom_score_adj=options.oom_score_adj,
         umask=options.umask,
-        healthcheck=_healthcheck(options.healthcheck),
+        healthcheck=_checked(options.healthcheck),
         exposed_ports=_exposed_ports(options.exposed_ports),
         create_command=tuple(options.create_command),
         **dns_fields(asked, options),
@@ -175,9 +175,11 @@ def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _healthcheck(given: Healthcheck | None) -> Healthcheck | None:
-    """Return the health check, None if it has no command."""
-    return given if given is not None and given.command() else None
+def _checked(healthcheck: Healthcheck | None) -> Healthcheck | None:
+    """Return a health check whose command can be run; raise InvalidSpec for another."""
+    if healthcheck is not None:
+        healthcheck.command()
+    return healthcheck
 
 
 def rootfs_path(path: str) -> str:

@@ -21,6 +21,33 @@ def inspected(world, *words: str) -> dict:
     return one
 
 
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("Config.Healthcheck", "<nil>"),
+        ("Config.Secrets", "[]"),
+        ("Config.SystemdMode", "false"),
+        ("Config.Timezone", ""),
+        ("SizeRw", "<nil>"),
+        ("SizeRootFs", "0"),
+        ("State.Checkpointed", "false"),
+        ("OCIConfigPath", ""),
+    ],
+)
+def test_templates_find_what_json_omits(world, field: str, shown: str) -> None:
+    assert world.pypod.ok("inspect", "-f", f"{{{{.{field}}}}}", "web") == f"{shown}\n"
+    assert f'"{field.rpartition(".")[2]}"' not in world.pypod.ok("inspect", "web")
+
+
+def test_of_an_infra_in_templates(world) -> None:
+    shown = world.pypod.ok("pod", "inspect", "-f", "{{.InfraConfig.UserNS}} {{.InfraConfig.PidNS}}", "mipod")
+    assert shown == "host private\n"
+
+
+def test_an_empty_format_is_none(world) -> None:
+    assert world.pypod.ok("inspect", "-f", "", "web") == world.pypod.ok("inspect", "web")
+
+
 def test_what_runs(world) -> None:
     web = inspected(world, "web")
     container = world.containers["web"]

@@ -48,6 +48,19 @@ def test_filter_chooses(pypod, engine, three) -> None:
     assert running(engine) == {"web"}
 
 
+def test_interactive_does_not_attach(pypod, engine, three) -> None:
+    """As in podman: start(1)'s --interactive only says what --attach would do with the input."""
+    assert pypod.ok("start", "-i", "web", "db").split() == ["web", "db"]
+    assert running(engine) == {"web", "db"}
+
+
+def test_a_paused_container_is_not_attached_to(pypod, engine, three) -> None:
+    three[0].start()
+    three[0].pause()
+    refused = pypod("attach", "web")
+    assert (refused.returncode, refused.stderr) == (125, "Error: you can only attach to running containers\n")
+
+
 def test_start_filters_the_names_it_is_given(pypod, engine, three) -> None:
     assert pypod.ok("start", "--filter", "label=tier=front", "web", "db", "nosuch").split() == [three[0].id]
     assert running(engine) == {"web"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pypod import InvalidSpec, WrongState
@@ -95,6 +97,32 @@ def test_none_and_not_running(engine, busybox, pypod) -> None:
             engine.containers.create(image, SLEEP, **options).healthcheck()
     done = pypod("run", "--no-healthcheck", "--health-cmd", "x", "made", "true")
     assert (done.returncode, "cannot specify both" in done.stderr) == (125, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "test"),
+    [
+        ("CMD true", ["CMD", "true"]),
+        ("CMD-SHELL a  b", ["CMD-SHELL", "a  b"]),
+        ("a b", ["CMD-SHELL", "a b"]),
+        ('["a", "b c"]', ["CMD", "a", "b c"]),
+        ('["CMD", "a"]', ["CMD", "a"]),
+        ('["a"]', ["CMD-SHELL", "a"]),
+        ("none", ["NONE"]),
+        (" ", ["CMD-SHELL", " "]),
+    ],
+)
+def test_the_kind_may_come_first(engine, busybox, pypod, command: str, test: list[str]) -> None:
+    assert pypod("create", "--name", "c", "--health-cmd", command, "--rootfs", busybox, "true").returncode == 0
+    assert json.loads(pypod("inspect", "-f", "{{json .Config.Healthcheck.Test}}", "c").stdout) == test
+
+
+def test_one_that_was_switched_off_has_no_status(engine, busybox, pypod) -> None:
+    pypod("run", "-d", "--name", "c", "--no-healthcheck", "--rootfs", busybox, *SLEEP)
+    assert pypod("inspect", "-f", "{{json .Config.Healthcheck}}", "c").stdout == '{"Test":["NONE"]}\n'
+    assert "starting" not in pypod("ps", "--format", "{{.Status}}").stdout
+    assert engine.containers.get("c").inspect()["State"]["Health"]["Status"] == ""
+    engine.containers.get("c").remove(force=True)
 
 
 @pytest.mark.parametrize("words", [["--health-timeout", "x"], ["--health-retries", "-1"], ["--health-interval", "-5s"]])

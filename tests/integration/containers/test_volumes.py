@@ -275,6 +275,13 @@ class TestOptions:
         with pytest.raises(InvalidSpec, match="by number"):
             output(engine, busybox, user="daemon", **options)
 
+    def test_what_an_overlay_shows_is_given_to_a_user(self, engine, busybox, tmp_path) -> None:
+        (tmp_path / "d").mkdir()
+        (tmp_path / "d/file").touch()
+        options = {"volumes": [f"{tmp_path}/d:/d:O,U"], "script": "stat -c '%u %g' /d /d/file"}
+        assert output(engine, busybox, user="7:8", **options) == "7 8\n7 8\n"
+        assert os.stat(tmp_path / "d/file").st_uid == os.getuid()
+
     def test_overlays_end_with_the_container(self, engine, busybox, tmp_path) -> None:
         (tmp_path / "d").mkdir()
         (tmp_path / "d" / "f").write_text("old\n")

@@ -181,7 +181,7 @@ FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"oom_score_adj": 0}, {"oom_score_adj": 0}),
     ({"umask": 0}, {"umask": 0}),
     ({"healthcheck": Healthcheck(test=("CMD", "a"))}, {"healthcheck": Healthcheck(test=("CMD", "a"))}),
-    ({"healthcheck": Healthcheck(test=("NONE",))}, {}),
+    ({"healthcheck": Healthcheck(test=("NONE",))}, {"healthcheck": Healthcheck(test=("NONE",))}),
     ({"exposed_ports": ["80", "90-91/udp", "7/sctp"]}, {"exposed_ports": ("80/tcp", "90-91/udp", "7/sctp")}),
     (
         {"network": "host", "dns": ["1.1.1.1"], "dns_options": ["a"], "dns_search": ["b.c"]},
