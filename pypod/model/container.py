@@ -158,11 +158,16 @@ class ContainerSpec(Value):
             raise InvalidSpec("--shm-size", "shm size must not be negative")
         if self.oom_score_adj is not None and not -1000 <= self.oom_score_adj <= 1000:
             raise InvalidSpec("--oom-score-adj", f"--oom-score-adj: {self.oom_score_adj} is not between -1000 and 1000")
+        self.health_command()
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """The command line to execute: entrypoint and command."""
         return (*self.entrypoint, *self.command)
+
+    def health_command(self) -> tuple[str, ...]:
+        """Return the words that check the health; empty without a check or with NONE. Raises InvalidSpec."""
+        return self.healthcheck.command() if self.healthcheck is not None else ()
 
     def namespace(self, kind: str) -> Mode:
         """Return the mode of one kind of namespace; mount namespaces are always private."""

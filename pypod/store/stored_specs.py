@@ -21,14 +21,15 @@ NO_SPEC = "{}"  # of an infra that was created without an image: its pod has the
 
 def columns(spec: ContainerSpec | PodSpec) -> dict[str, Any]:
     """Return the fields of a record that hold a specification."""
+    from pypod.model.container import ContainerSpec
+
     fields: dict[str, Any] = {
         "spec_json": to_json(spec),
         "labels": plain_json.dumps(spec.labels),
         "publishes_ports": int(bool(spec.ports)),
         "has_auto_ids": int(spec.user_namespace.mode == "auto"),
     }
-    healthcheck = getattr(spec, "healthcheck", None)
-    if healthcheck is not None and healthcheck.command():
+    if isinstance(spec, ContainerSpec) and spec.health_command():
         fields["has_healthcheck"] = 1
     return fields
 

@@ -25,7 +25,7 @@ _OUTPUT_BYTES_LIMIT = 500  # podman's
 def check(context: Context, record: ContainerRecord) -> bool:
     """Run the health check; return whether it succeeded. Raises InvalidSpec without one, WrongState."""
     spec = context.container_spec(record)
-    command = spec.healthcheck.command() if spec.healthcheck else ()
+    command = spec.health_command()
     directory = context.layout.container(record.id)
     state = observe.container_state(directory, context.boot_id)
     if state.status != "running":

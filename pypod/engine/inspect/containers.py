@@ -163,7 +163,7 @@ def _state(state: ContainerState, cgroup: str, spec: ContainerSpec, directory: s
         "CheckpointedAt": Timestamp(0),
         "RestoredAt": Timestamp(0),
     }
-    if spec.healthcheck is not None and spec.healthcheck.command() and state.started_ns:
+    if spec.health_command() and state.started_ns:
         values["Health"] = _health(directory, state)
     return form.fill(form.STATE, values)
 

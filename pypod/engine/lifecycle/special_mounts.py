@@ -179,7 +179,7 @@ def owned_options(mount: Mount, user: str) -> tuple[str, ...]:
 
 
 def _has_owner(mount: Mount) -> bool:
-    """Return whether a mount is something that can be given to a user; of an overlay that changes no host's file."""
+    """Return whether a mount can be given to a user. For an overlay that changes none of the host's files."""
     return mount.type in (BIND, VOLUME)
 
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from pypod.engine.images.stored import StoredImage
-    from pypod.model.health import Healthcheck
     from pypod.model.mount import Mount
     from pypod.model.network_flags import Asked
     from pypod.model.options.container import ContainerOptions
@@ -137,7 +136,7 @@ def container_spec(
         limits=from_options(options),
         oom_score_adj=options.oom_score_adj,
         umask=options.umask,
-        healthcheck=_checked(options.healthcheck),
+        healthcheck=options.healthcheck,
         exposed_ports=_exposed_ports(options.exposed_ports),
         create_command=tuple(options.create_command),
         **dns_fields(asked, options),
@@ -173,13 +172,6 @@ def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:
         last = f"-{port.container_port + port.count - 1}" if port.count > 1 else ""
         found.append(f"{port.container_port}{last}/{port.protocol}")
     return tuple(found)
-
-
-def _checked(healthcheck: Healthcheck | None) -> Healthcheck | None:
-    """Return a health check whose command can be run; raise InvalidSpec for another."""
-    if healthcheck is not None:
-        healthcheck.command()
-    return healthcheck
 
 
 def rootfs_path(path: str) -> str:

@@ -49,7 +49,7 @@ def test_filter_chooses(pypod, engine, three) -> None:
 
 
 def test_interactive_does_not_attach(pypod, engine, three) -> None:
-    """As in podman: start(1)'s --interactive only says what --attach would do with the input."""
+    """As in podman, where --interactive only matters together with --attach."""
     assert pypod.ok("start", "-i", "web", "db").split() == ["web", "db"]
     assert running(engine) == {"web", "db"}
 
