@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.errors import AmbiguousName, InUse, NoSuchImage
 from pypod.model.ids import is_id
 from pypod.model.value import Value
-from pypod.store.rows import record_of, types_of
+from pypod.store.rows import as_text, record_of, types_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,10 +154,10 @@ def all_images(database: Database) -> list[Named]:
     by_id: dict[str, tuple[list[str], list[tuple[str, str]]]] = {row[0]: ([], []) for row in records}
     for identifier, name in names:
         if identifier in by_id:  # else one of them is damaged
-            by_id[identifier][0].append(name)
+            by_id[identifier][0].append(as_text(name))
     for identifier, repository, digest in digests:
         if identifier in by_id:
-            by_id[identifier][1].append((repository, digest))
+            by_id[identifier][1].append((as_text(repository), as_text(digest)))
     return [
         Named(record=image_of(row), names=tuple(by_id[row[0]][0]), digests=tuple(by_id[row[0]][1])) for row in records
     ]
@@ -170,7 +170,11 @@ def named(database: Database, identifier: str) -> Named:
         raise NoSuchImage(identifier)
     names = database.read(f"SELECT name FROM image_names WHERE image_id = ? {_IN_ORDER}", (identifier,))  # noqa: S608
     digests = database.read("SELECT repository, digest FROM image_digests WHERE image_id = ?", (identifier,))
-    return Named(record=image_of(rows[0]), names=tuple(row[0] for row in names), digests=tuple(digests))
+    return Named(
+        record=image_of(rows[0]),
+        names=tuple(as_text(row[0]) for row in names),
+        digests=tuple((as_text(row[0]), as_text(row[1])) for row in digests),
+    )
 
 
 def given_names(database: Database, image_id: str = "") -> dict[str, list[str]]:
@@ -246,7 +250,7 @@ def find_by_suffix(database: Database, suffix: str) -> tuple[str, str] | None:
     pattern = "%/" + suffix.replace("!", "!!").replace("%", "!%").replace("_", "!_")
     statement = "SELECT image_id, name FROM image_names WHERE name LIKE ? ESCAPE '!' ORDER BY name LIMIT 1"
     rows = database.read(statement, (pattern,))
-    return rows[0] if rows else None
+    return (as_text(rows[0][0]), as_text(rows[0][1])) if rows else None
 
 
 def find_by_digest(database: Database, repository: str, digest: str) -> str:

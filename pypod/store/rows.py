@@ -39,9 +39,14 @@ def _as_declared(row: tuple[Any, ...], types: tuple[type, ...]) -> tuple[Any, ..
     if tuple(map(type, row)) == types:
         return row
     return tuple(
-        value if type(value) is kind else 0 if kind is int else "" if value is None else str(value)
+        value if type(value) is kind else 0 if kind is int else as_text(value)
         for value, kind in zip(row, types, strict=True)
     )
+
+
+def as_text(value: Any) -> str:
+    """Return a column's value as a string: a damaged byte can make it bytes, a number or None."""
+    return value if type(value) is str else "" if value is None else str(value)
 
 
 def of_types(record: V, types: tuple[type, ...]) -> V:
