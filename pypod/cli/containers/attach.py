@@ -39,12 +39,12 @@ def run_attach(options: Parsed, root: str | None) -> int:
         raise UsageError("", "--latest and containers cannot be used together")
     if not options["latest"] and not names:
         raise UsageError("", f'"{options.command.path}" requires a name, id, or the "--latest" flag')
-    keys = detach_keys(options)
     with Engine(root) as engine:
         container = engine.containers.get(names[0]) if names else latest(engine)
         state = container.state()
         if state.status != "running":
             raise WrongState(container.name, state.status, "you can only attach to running containers")
+        keys = detach_keys(options)
         attachment = container.attach()
         spec = container.spec()
         reader = container.open_log(offset=attachment.offset)

@@ -105,7 +105,8 @@ def _environment(options: Parsed) -> dict[str, str]:
     try:
         return environment(options["env"], options["env-file"])
     except InvalidSpec as error:
-        error.message = f"parsing environment variables: {error.message}"
+        if error.argument == "--env":
+            error.message = f"parsing environment variables: {error.message}"
         raise
 
 

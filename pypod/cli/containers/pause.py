@@ -74,24 +74,29 @@ def _containers(options: Parsed, root: str | None, action: Callable[[Container],
 
 def run_pod_pause(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod pod pause``."""
-    return _pods(options, root, lambda pod: pod.pause())
+    return _pods(options, root, lambda pod: pod.pause(), shows_all=True)
 
 
 def run_pod_unpause(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod pod unpause``."""
-    return _pods(options, root, lambda pod: pod.unpause())
+    return _pods(options, root, lambda pod: pod.unpause(), shows_all=False)
 
 
-def _pods(options: Parsed, root: str | None, action: Callable[[Pod], None]) -> int:
+def _pods(options: Parsed, root: str | None, action: Callable[[Pod], None], *, shows_all: bool) -> int:
+    """Apply ``action`` to pods. As in podman, one in which there is nothing to do is no failure."""
     from pypod.api.engine import Engine
     from pypod.errors import WrongState
+
+    shown = []
 
     def act(pod: Pod) -> None:
         try:
             action(pod)
+            shown.append(pod)
         except WrongState:
-            return  # nothing to pause or unpause: not a failure, as in podman
+            if shows_all:
+                shown.append(pod)
 
     with Engine(root) as engine:
         found, problems = selection.pods(engine, options)
-        return selection.each(found, problems, act, lambda pod: pod.id)
+        return selection.each(found, problems, act, lambda pod: pod.id if pod in shown else None)

@@ -57,7 +57,7 @@ def run_rm(options: Parsed, root: str | None) -> int:
         if pod is not None:
             pod.remove(force=force, timeout=timeout_of(options))
         else:
-            _require_independent(one)
+            _require_independent(one, force)
             one.remove(force=force, timeout=timeout_of(options), volumes=options["volumes"])
         gone.add(one.id)
 
@@ -89,8 +89,10 @@ def _with_dependents(found: Iterable[Container]) -> Iterator[Container]:
         yield one
 
 
-def _require_independent(one: Container) -> None:
+def _require_independent(one: Container, force: bool) -> None:
     others = one.dependents()
+    if others and not force and one.state().running:
+        return  # as in podman, it is refused for that
     if others and _pod_of_infra(one) is None:
         raise InUse(
             one.name,

@@ -79,7 +79,7 @@ def _pair(one: int | None, other: int | None, *, binary: bool = False) -> str:
 class Row(Struct):
     """One container's statistics; ``row["CPUPerc"]`` is a cell, named by podman's placeholders (podman-stats(1))."""
 
-    type_name = "*containers.containerStats"
+    type_name = "containers.containerStats"
 
     def __init__(self, stats: Stats, *, truncate: bool = True) -> None:
         self.stats = stats

@@ -31,11 +31,11 @@ def parse_detach_keys(text: str) -> bytes:
     for word in text.split(",") if text else ():
         key = word.removeprefix("ctrl-") if word.startswith("ctrl-") else word
         if len(key) != 1 or not key.isascii():
-            raise InvalidSpec("--detach-keys", f"invalid detach keys {text!r}")
+            raise InvalidSpec("--detach-keys", f"invalid detach keys: Unknown character: '{word}'")
         if word.startswith("ctrl-"):
             code = ord(key.upper()) - 64
             if not 0 <= code < 32:
-                raise InvalidSpec("--detach-keys", f"invalid detach keys {text!r}")
+                raise InvalidSpec("--detach-keys", f"invalid detach keys: Unknown character: '{word}'")
             keys.append(code)
         else:
             keys.append(ord(key))

@@ -92,8 +92,13 @@ def _cgroup_conf(options: ContainerOptions) -> tuple[tuple[str, str], ...]:
 
 
 def uses_systemd(options: ContainerOptions, arguments: Sequence[str]) -> bool:
-    """Return whether the command is set up for systemd: on request, or because it is one (podman-run(1), --systemd)."""
+    """Return whether the command is set up for systemd: on request, or because it is one (podman-run(1), --systemd).
+
+    Raises InvalidSpec for --init beside --systemd=always: both would be the first process.
+    """
     if options.systemd != "true":
+        if options.systemd == "always" and options.init:
+            raise InvalidSpec("--init", "cannot use container-init binary with systemd=always")
         return options.systemd == "always"
     words = arguments[2:] if tuple(arguments[:2]) == ("/bin/sh", "-c") and len(arguments) > 2 else arguments
     return bool(words) and (words[0] in _SYSTEMD_COMMANDS or words[0].rpartition("/")[2] == "systemd")

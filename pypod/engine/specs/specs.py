@@ -160,6 +160,8 @@ def _check_shared(options: ContainerOptions, modes: Mapping[str, Mode]) -> None:
         )
     if options.shm_size is not None and modes["ipc"].mode == "host":
         raise InvalidSpec("--shm-size", "cannot set shmsize when running in the host IPC namespace")
+    if options.init and modes["pid"] != PRIVATE:
+        raise InvalidSpec("--init", "cannot add init binary as PID 1 (PID namespace isn't private)")
 
 
 def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:

@@ -140,7 +140,7 @@ def test_pod_kill_where_nothing_runs_is_no_failure(pypod, engine) -> None:
 
 def test_a_container_that_others_joined(pypod, engine, busybox) -> None:
     def create(name: str, **joined: str):
-        return engine.containers.create(["true"], rootfs=busybox, name=name, **joined)
+        return engine.containers.create(["sleep", "100"], rootfs=busybox, name=name, **joined)
 
     first = create("first")
     second = create("second", network="container:first")
@@ -151,6 +151,11 @@ def test_a_container_that_others_joined(pypod, engine, busybox) -> None:
         assert (refused.returncode, refused.stdout) == (125, "")
         assert "has dependent containers which must be removed before it" in refused.stderr
         assert third.id in refused.stderr
+    first.start()
+    refused = pypod("rm", "first")
+    assert refused.returncode == 2
+    assert f"cannot remove container {first.id} as it is running" in refused.stderr
+    first.stop(timeout=0)
     assert pypod.ok("inspect", "-f", "{{.HostConfig.NetworkMode}}", "second") == f"container:{first.id}\n"
     assert pypod.ok("rm", "--depend", "second") == f"{third.id}\n{second.id}\n"
     assert engine.containers.list(all=True) == [first]

@@ -227,5 +227,7 @@ class TestPause:
         pypod.ok("run", "-d", "--pod", "p", "--rootfs", busybox, "sleep", "1000")
         assert pypod.ok("pod", "pause", "p") == f"{pod}\n"
         assert pypod.ok("pod", "ps", "--format", "{{.Status}}") == "Paused\n"
+        assert pypod.ok("pod", "pause", "p") == f"{pod}\n"
         assert pypod.ok("pod", "unpause", "p") == f"{pod}\n"
         assert pypod.ok("pod", "ps", "--format", "{{.Status}}") == "Running\n"
+        assert pypod.ok("pod", "unpause", "p") == ""  # as in podman

@@ -108,3 +108,4 @@ def test_bad_detach_keys(keys) -> None:
     with pytest.raises(InvalidSpec) as caught:
         parse_detach_keys(keys)
     assert caught.value.argument == "--detach-keys"
+    assert "invalid detach keys: Unknown character: '" in str(caught.value)

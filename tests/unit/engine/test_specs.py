@@ -357,6 +357,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"stop_timeout": -1}, "--stop-timeout", "must not be negative"),
     ({"shm_size": -1}, "--shm-size", "must not be negative"),
     ({"shm_size": 1, "ipc": "host"}, "--shm-size", "cannot set shmsize"),
+    ({"init": True, "pid": "host"}, "--init", "cannot add init binary as PID 1"),
+    ({"init": True, "systemd": "always"}, "--init", "cannot use container-init binary with systemd=always"),
     ({"oom_score_adj": 1001}, "--oom-score-adj", "not between -1000 and 1000"),
     ({"oom_score_adj": -1001}, "--oom-score-adj", "not between -1000 and 1000"),
     ({"healthcheck": Healthcheck(test=("CMD",))}, "--health-cmd", "invalid health check"),
