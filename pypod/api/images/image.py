@@ -246,6 +246,7 @@ class Image(StoredImage):
         compression_level: int = 0,
         compress: bool = False,
         sign_by: str = "",
+        sigstore_key: str | os.PathLike[str] = "",
         passphrase_file: str | os.PathLike[str] = "",
         progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
@@ -259,6 +260,7 @@ class Image(StoredImage):
             compression_level=compression_level,
             compress=compress,
             sign_by=sign_by,
+            sigstore_key=sigstore_key,
             passphrase_file=passphrase_file,
             progress=progress,
         )

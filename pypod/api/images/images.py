@@ -214,6 +214,7 @@ class Images:
         compression_level: int = 0,
         compress: bool = False,
         sign_by: str = "",
+        sigstore_key: str | os.PathLike[str] = "",
         passphrase_file: str | os.PathLike[str] = "",
         progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
@@ -225,12 +226,15 @@ class Images:
         compressed anew with a ``compression_level`` (of gzip 1 to 9, of zstd 1 to 20).
 
         With ``sign_by``, a key of the caller's gpg keyring, the destination is a registry and each manifest is signed
-        where registries.d says, before it is sent; the first line of ``passphrase_file`` unlocks the key.
+        where registries.d says, before it is sent; with ``sigstore_key``, the path of a private key that cosign or
+        skopeo made, the signatures are attached to the image in its repository. The first line of ``passphrase_file``
+        unlocks the key.
 
         Raises NoSuchImage, InvalidSpec, Unauthorized, RegistryError.
         """
         from pypod.engine.core import announce
         from pypod.engine.images.pushing import push
+        from pypod.model.images.signing import Signing
 
         image = self.get(ref)
         digest = push(
@@ -241,8 +245,9 @@ class Images:
             compression=compression,
             compression_level=compression_level,
             compress=compress,
-            sign_by=sign_by,
-            passphrase_file=os.fspath(passphrase_file),
+            signing=Signing(
+                gpg_key=sign_by, sigstore_key=os.fspath(sigstore_key), passphrase_file=os.fspath(passphrase_file)
+            ),
             progress=progress,
         )
         announce.image(self._engine, announce.PUSH, image.id, destination or image.used_name)

@@ -160,6 +160,7 @@ class ManifestList(StoredList):
         compression_level: int = 0,
         add_compression: Sequence[str] = (),
         sign_by: str = "",
+        sigstore_key: str | os.PathLike[str] = "",
         passphrase_file: str | os.PathLike[str] = "",
         progress: Callable[[types.Progress], None] | None = None,
     ) -> str:
@@ -171,12 +172,15 @@ class ManifestList(StoredList):
         zstd) the list at the destination has another variant of each member, unless its layers have that already.
 
         With ``sign_by``, a key of the caller's gpg keyring, the destination is a registry and each manifest is signed
-        where registries.d says, before it is sent; the first line of ``passphrase_file`` unlocks the key.
+        where registries.d says, before it is sent; with ``sigstore_key``, the path of a private key that cosign or
+        skopeo made, the signatures are attached to the image in its repository. The first line of ``passphrase_file``
+        unlocks the key.
 
         Raises InvalidSpec, NoSuchImage, Unauthorized, RegistryError; then the destination has no new name.
         """
         from pypod.engine.core import announce
         from pypod.engine.images.list_pushing import push
+        from pypod.model.images.signing import Signing
 
         digest = push(
             self,
@@ -187,8 +191,9 @@ class ManifestList(StoredList):
             compression=compression,
             level=compression_level,
             added=tuple(add_compression),
-            sign_by=sign_by,
-            passphrase_file=os.fspath(passphrase_file),
+            signing=Signing(
+                gpg_key=sign_by, sigstore_key=os.fspath(sigstore_key), passphrase_file=os.fspath(passphrase_file)
+            ),
             progress=progress,
         )
         announce.image(self._engine, announce.PUSH, self.id, destination or self.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pypod.cli.flags.parser import Command, Flag
 from pypod.cli.flags.registry import ACCESS_FLAGS
 from pypod.cli.images.manifest import INSECURE, reach
-from pypod.cli.images.push import COMPRESSION_FLAGS, SIGNING_FLAGS, compression_level, refuse_sigstore, write_digest
+from pypod.cli.images.push import COMPRESSION_FLAGS, SIGNING_FLAGS, compression_level, refuse_parameters, write_digest
 from pypod.cli.render.plain_text import joined, tell
 from pypod.errors import InvalidSpec, NoSuchImage, PypodError
 
@@ -111,7 +111,7 @@ def run_manifest_push(options: Parsed, root: str | None) -> int:
     from pypod.api.engine import Engine
     from pypod.cli.render.telling import Telling
 
-    refuse_sigstore(options)
+    refuse_parameters(options)
     how = reach(options)
     name, destination = (*options.positionals, "")[:2]
     with Engine(root) as engine:
@@ -130,6 +130,7 @@ def run_manifest_push(options: Parsed, root: str | None) -> int:
                 compression_level=compression_level(options),
                 add_compression=_added(options),
                 sign_by=options["sign-by"],
+                sigstore_key=options["sign-by-sigstore-private-key"],
                 passphrase_file=options["sign-passphrase-file"],
                 progress=telling,
             )

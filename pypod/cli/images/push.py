@@ -11,12 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pypod.cli.flags.parser import Parsed
 
-_SIGSTORE = ("sign-by-sigstore", "sign-by-sigstore-private-key")
 SIGNING_FLAGS = (
     Flag(name="sign-by", help="Add a signature at the destination using the specified key"),
+    Flag(name="sign-by-sigstore-private-key", help="Sign the image using a sigstore private key at PATH"),
     Flag(name="sign-passphrase-file", help="Read a passphrase for signing an image from a file"),
-    # using one reports that signatures of this kind are unavailable, not that the flag is unknown
-    *(Flag(name=name, hidden=True, help="Sigstore signatures are not available") for name in _SIGSTORE),
+    # using it reports that there are no signatures of this kind, not that the flag is unknown
+    Flag(name="sign-by-sigstore", hidden=True, help="Parameter files of sigstore are not available"),
 )
 COMPRESSION_FLAGS: tuple[Flag, ...] = (
     Flag(name="compression-format", help="Compression format to use: gzip or zstd (default: as in the layers)"),
@@ -72,7 +72,7 @@ def run_push(options: Parsed, root: str | None) -> int:
     """Carry out ``pypod push``."""
     from pypod.api.engine import Engine
 
-    refuse_sigstore(options)
+    refuse_parameters(options)
     require_policy(options)
     name, destination = (*options.positionals, "")[:2]
     reach = access(options)
@@ -88,6 +88,7 @@ def run_push(options: Parsed, root: str | None) -> int:
                 compression=options["compression-format"] or _compression(),
                 compression_level=compression_level(options),
                 sign_by=options["sign-by"],
+                sigstore_key=options["sign-by-sigstore-private-key"],
                 passphrase_file=options["sign-passphrase-file"],
                 progress=telling,
                 **more,
@@ -117,12 +118,11 @@ def _compression() -> str:
     return found if found in ("gzip", "zstd") else ""
 
 
-def refuse_sigstore(options: Parsed) -> None:
-    """Raise Unsupported for a sigstore signature: the image must not be pushed without it."""
-    for name in _SIGSTORE:
-        if options[name]:
-            message = f"--{name}: pypod makes no sigstore signatures"
-            raise Unsupported(f"--{name}", message, hint="--sign-by KEY makes one with gpg")
+def refuse_parameters(options: Parsed) -> None:
+    """Raise Unsupported for sigstore's parameter files: the image must not be pushed without a signature asked for."""
+    if options["sign-by-sigstore"]:
+        message = "--sign-by-sigstore: pypod signs with a private key only"
+        raise Unsupported("--sign-by-sigstore", message, hint="use --sign-by-sigstore-private-key PATH")
 
 
 def write_digest(path: str, digest: str) -> None:

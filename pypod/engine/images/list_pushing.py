@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pypod.images.ends import Destination, Source
     from pypod.images.registry.access import Access
     from pypod.model.images.image import Descriptor, Index
+    from pypod.model.images.signing import Signing
 
     Report = Callable[[Progress], None] | None
 
@@ -40,8 +41,7 @@ def push(
     compression: str,
     level: int,
     added: Sequence[str],
-    sign_by: str,
-    passphrase_file: str,
+    signing: Signing,
     progress: Report,
 ) -> str:
     """Write a list; return its digest at the destination. See ``ManifestList.push``."""
@@ -57,7 +57,7 @@ def push(
             reference = target(rest)
             pushing = _Push(members, form.replace(workers=_WORKERS), chosen, added, progress)
             known = [parse(source).name for source in pushing.sources.values() if source]
-            there = in_registry(reference, known, chosen, sign_by, passphrase_file)
+            there = in_registry(reference, known, chosen, signing)
             try:
                 digest = pushing.run(there, all=all, plain_layers=False)
             except RegistryError as error:
@@ -66,7 +66,7 @@ def push(
             with members.context.database.transaction() as connection, connection:
                 images.add_digest(connection, members.id, reference.name, digest)
             return digest
-        require_registry(destination, sign_by)
+        require_registry(destination, signing)
         if transport == "docker-archive":
             raise InvalidSpec("DESTINATION", "a docker archive cannot hold a list", hint="use oci-archive:FILE")
         from pypod.images.archive.detect import open_destination

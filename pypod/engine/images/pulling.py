@@ -91,7 +91,7 @@ def pull(
             with Lock(context.layout.images, SHARED) as lock, lock:
                 manifest, named = resolve(source, platform, what)
                 if candidate is not None:
-                    trusting.require(candidate, manifest.digest)
+                    trusting.require(candidate, manifest.digest, source)
                 return _Pull(context, source, what, manifest, progress).run(names, {manifest.digest, named}, repository)
         except (OSError, PypodError) as error:
             if is_full(error):

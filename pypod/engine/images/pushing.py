@@ -7,6 +7,7 @@ from pypod.engine.images import copying
 from pypod.errors import InvalidSpec, RegistryError
 from pypod.model.images.form import FAMILIES, OCI
 from pypod.model.images.reference import is_short, parse, split_transport
+from pypod.model.images.signing import NO_SIGNING
 from pypod.store import images
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pypod.images.registry.access import Access
     from pypod.images.registry.client import RegistryDestination
     from pypod.model.images.reference import Reference
+    from pypod.model.images.signing import Signing
     from pypod.model.reports.progress import Progress
 
 COMPRESSIONS = ("gzip", "zstd")
@@ -33,8 +35,7 @@ def push(
     compression: str = "",
     compression_level: int = 0,
     compress: bool = False,
-    sign_by: str = "",
-    passphrase_file: str = "",
+    signing: Signing = NO_SIGNING,
     progress: Callable[[Progress], None] | None = None,
 ) -> str:
     """Write an image; return the digest of its manifest there. See ``Images.push``."""
@@ -46,8 +47,8 @@ def push(
     if transport in ("", "docker"):
         form = form.replace(compress_plain=True, workers=_WORKERS)
         known = {repository for repository, _ in image.named().digests}
-        return _to_registry(image, in_registry(target(rest), known, access, sign_by, passphrase_file), form, progress)
-    require_registry(destination, sign_by)
+        return _to_registry(image, in_registry(target(rest), known, access, signing), form, progress)
+    require_registry(destination, signing)
     from pypod.images.archive.detect import open_destination
 
     if transport in ("oci", "oci-archive"):
@@ -77,15 +78,15 @@ def target(name: str) -> Reference:
     return reference.tagged()
 
 
-def require_registry(destination: str, sign_by: str) -> None:
+def require_registry(destination: str, signing: Signing) -> None:
     """Raise InvalidSpec for a signature of what has no name in a registry."""
-    if sign_by:
+    if signing.flag:
         message = f"Cannot determine canonical Docker reference for destination {destination}"
-        raise InvalidSpec("--sign-by", message, hint="sign what is pushed to a registry")
+        raise InvalidSpec(signing.flag, message, hint="sign what is pushed to a registry")
 
 
 def in_registry(
-    reference: Reference, known: Iterable[str], access: Access | None, sign_by: str, passphrase_file: str
+    reference: Reference, known: Iterable[str], access: Access | None, signing: Signing
 ) -> RegistryDestination:
     """Return a name in a registry as a destination, where blobs may be in the ``known`` repositories already."""
     from pypod.images.config import registries
@@ -94,11 +95,11 @@ def in_registry(
 
     others = [parse(name) for name in sorted({*known} - {reference.name})]
     to = reference, access or Access(), registries.load()
-    if not sign_by:
+    if not signing.flag:
         return RegistryDestination(*to, mount_from=others)
     from pypod.engine.images.signing import SigningDestination
 
-    return SigningDestination(*to, mount_from=others, identity=sign_by, passphrase_file=passphrase_file)
+    return SigningDestination(*to, mount_from=others, signing=signing)
 
 
 def _to_registry(

@@ -8,7 +8,7 @@ from pypod.engine.core.boundary import Boundary
 from pypod.engine.images import stored
 from pypod.errors import InvalidSpec
 from pypod.images.registry.client import RegistryDestination
-from pypod.images.trust import lookaside, openpgp
+from pypod.images.trust import lookaside, openpgp, sigstore
 from pypod.images.trust.policy import scopes_of_name
 from pypod.model.images.image import digest_of
 from pypod.model.images.reference import parse, split_transport
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pypod.images.config.registries import Registries
     from pypod.images.registry.access import Access
     from pypod.model.images.reference import Reference
+    from pypod.model.images.signing import Signing
 
 
 def sign(context: Context, ref: str, identity: str, directory: str = "", *, everyone: bool = False) -> Sequence[str]:
@@ -58,18 +59,38 @@ class SigningDestination(RegistryDestination):
         registries: Registries,
         *,
         mount_from: Iterable[Reference],
-        identity: str,
-        passphrase_file: str,
+        signing: Signing,
     ) -> None:
         super().__init__(reference, access, registries, mount_from=mount_from)
-        self._key = identity, passphrase_file
-        self._base = _location(reference)
+        self._signing = signing
+        if signing.gpg_key:
+            self._base = _location(reference)
+        if signing.sigstore_key:
+            if not lookaside.has_attachments(lookaside.load(os.environ), scopes_of_name(reference)):
+                message = "writing sigstore attachments is disabled by configuration"
+                hint = "use-sigstore-attachments: true, see containers-registries.d(5)"
+                raise InvalidSpec(signing.flag, message, hint=hint)
+            self._key = sigstore.private_key(signing.sigstore_key, _passphrase(signing.passphrase_file))
 
     def put_manifest(self, media_type: str, body: bytes, *, digest: str = "") -> None:
-        found = digest_of(body)
-        signature = openpgp.sign(found, str(self.reference), *self._key)
-        lookaside.store(self._base, self.reference, found, signature)  # first: nothing has the name without it
+        found, name = digest_of(body), str(self.reference)
+        # signed first: nothing has the name without a signature
+        if self._signing.gpg_key:
+            signature = openpgp.sign(found, name, self._signing.gpg_key, self._signing.passphrase_file)
+            lookaside.store(self._base, self.reference, found, signature)
+        if self._signing.sigstore_key:
+            sigstore.attach(self, found, sigstore.sign(found, name, self._key))
         super().put_manifest(media_type, body, digest=digest)
+
+
+def _passphrase(path: str) -> bytes:
+    if not path:
+        return b""
+    try:
+        with open(path, "rb") as file:
+            return file.readline().rstrip(b"\r\n")
+    except OSError as error:
+        raise InvalidSpec("--sign-passphrase-file", f"open {path}: {error.strerror}") from error
 
 
 def _digests(found: stored.StoredImage, repository: str, *, everyone: bool) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from pypod.errors import InvalidSpec, PermissionDenied, PypodError
 from pypod.images.trust import policy as policies
@@ -11,11 +12,14 @@ from pypod.model.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from pypod.images.ends import Source
     from pypod.images.trust.policy import Policy
     from pypod.images.trust.requirements import Requirement
     from pypod.model.images.reference import Reference
+
+    Claim = Callable[[Sequence[bytes]], tuple[str, str]]  # the digest and the name, from the keys
 
 
 class Candidate(Value):
@@ -56,10 +60,11 @@ def of_file(transport: str, path: str, image: str = "", policy: str = "") -> Can
     )
 
 
-def require(candidate: Candidate, digest: str) -> None:
+def require(candidate: Candidate, digest: str, source: Source | None = None) -> None:
     """Raise PermissionDenied, in podman's words, unless the policy accepts the image whose manifest has this digest.
 
-    Without any policy everything is accepted. Raises InvalidSpec for an invalid one.
+    Signatures may be attached to the image in its ``source``. Without any policy everything is accepted. Raises
+    InvalidSpec for an invalid one.
     """
     policy = _policy(candidate.policy)
     if policy is None:
@@ -67,7 +72,7 @@ def require(candidate: Candidate, digest: str) -> None:
     for one in policy.requirements(candidate.transport, candidate.scopes):
         if one.type == ACCEPT:
             continue
-        if reason := _reason(one, candidate, digest):
+        if reason := _reason(one, candidate, digest, source):
             hint = "" if one.type == REJECT else f"{policy.path} asks for one"
             raise PermissionDenied("pull", f"Source image rejected: {reason}", hint=hint)
 
@@ -84,42 +89,55 @@ def _policy(path: str) -> Policy | None:
         return None
 
 
-def _reason(one: Requirement, candidate: Candidate, digest: str) -> str:
+def _reason(one: Requirement, candidate: Candidate, digest: str, source: Source | None) -> str:
     """Return why a requirement is not met, empty when it is."""
     if one.type == REJECT:
         return f"Running image {candidate.shown} is rejected by policy."
     if one.type == BASE_LAYER:
         return "signedBaseLayer not implemented yet!"
-    if one.type != SIGNED_BY:
-        return "sigstore signatures cannot be verified here"
-    signatures = _signatures(candidate, digest)
-    if not signatures:
-        return "A signature was required, but no signature exists"
     reasons = []
-    for signature in signatures:
-        reason = _wrong(one, candidate, digest, signature)
+    for claim in _simple(candidate, digest) if one.type == SIGNED_BY else _sigstore(candidate, digest, source):
+        reason = _wrong(one, candidate, digest, claim)
         if not reason:
             return ""
         reasons.append(reason)
+    if not reasons:
+        return "A signature was required, but no signature exists"
     return reasons[0] if len(reasons) == 1 else f"None of the signatures were accepted, reasons: {'; '.join(reasons)}"
 
 
-def _signatures(candidate: Candidate, digest: str) -> Sequence[bytes]:
+def _simple(candidate: Candidate, digest: str) -> Iterator[Claim]:
+    """Yield what each signature of gpg's claims when it is checked with keys."""
     from pypod.images.trust import lookaside
+    from pypod.images.trust.openpgp import claim_of
 
-    if candidate.reference is None:
-        return lookaside.beside(candidate.directory) if candidate.directory else ()
-    base = lookaside.location(lookaside.load(os.environ), candidate.scopes)
-    return list(lookaside.signatures(base, candidate.reference, digest))
+    if candidate.reference is not None:
+        base = lookaside.location(lookaside.load(os.environ), candidate.scopes)
+        found = lookaside.signatures(base, candidate.reference, digest)
+    else:
+        found = iter(lookaside.beside(candidate.directory) if candidate.directory else ())
+    return (partial(claim_of, signature) for signature in found)
 
 
-def _wrong(one: Requirement, candidate: Candidate, digest: str, signature: bytes) -> str:
+def _sigstore(candidate: Candidate, digest: str, source: Source | None) -> Iterator[Claim]:
+    """Yield what each sigstore signature claims when it is checked with keys."""
+    from pypod.images.registry.client import RegistrySource
+    from pypod.images.trust import lookaside, sigstore
+
+    if not isinstance(source, RegistrySource):
+        return iter(())
+    if not lookaside.has_attachments(lookaside.load(os.environ), candidate.scopes):
+        return iter(())
+    return (partial(sigstore.claim_of, one) for one in sigstore.attached_to(source, digest))
+
+
+def _wrong(one: Requirement, candidate: Candidate, digest: str, claim: Claim) -> str:
     """Return why a signature is not accepted, empty when it is."""
-    from pypod.images.trust.openpgp import BadSignature, claim_of
+    from pypod.images.trust.claims import BadSignature
     from pypod.model.images.reference import parse
 
     try:
-        claimed_digest, name = claim_of(signature, _keys(one))
+        claimed_digest, name = claim(_keys(one))
         claimed = parse(name)
     except (BadSignature, PypodError, OSError, ValueError) as error:
         return str(error)

@@ -64,6 +64,10 @@ class RegistrySource:
             return media_type, body
         return _manifest(session, check_digest(digest, "manifest"))
 
+    def tagged(self, tag: str) -> tuple[str, bytes]:
+        """Return media type and body of another manifest of the repository. Raises NotInRegistry."""
+        return _manifest(self._choose()[0], tag)
+
     def digest(self) -> str:
         """Return the digest of the image's manifest or index, without reading it if the registry states it."""
         sessions = self._sessions if self._chosen is None else [self._chosen[0]]
@@ -147,6 +151,16 @@ class RegistryDestination:
 
         version = digest or self.reference.tag or self.reference.version
         upload.put_manifest(self._session, media_type, body, version)
+
+    def tagged(self, tag: str) -> tuple[str, bytes]:
+        """Return media type and body of another manifest of the repository. Raises NotInRegistry."""
+        return _manifest(self._session, tag)
+
+    def put_tagged(self, tag: str, media_type: str, body: bytes) -> None:
+        """Send another manifest of the repository."""
+        from pypod.images.registry import upload
+
+        upload.put_manifest(self._session, media_type, body, tag)
 
 
 def open_session(endpoint: Endpoint, reference: Reference, access: Access) -> Session:

@@ -20,6 +20,9 @@ _NOT_FOUND = 404
 _READ = ("lookaside", "sigstore")  # the second is the older name
 _WRITTEN = ("lookaside-staging", "sigstore-staging", *_READ)
 
+_ATTACHMENTS = "use-sigstore-attachments"
+_BOOLEANS = {"true": True, "false": False}
+
 Sections = dict[str, dict[str, str]]
 
 
@@ -93,6 +96,20 @@ def location(sections: Sections, scopes: Sequence[str], *, written: bool = False
         user = os.path.expanduser("~/.local/share/containers/sigstore")
         return _FILE + ("/var/lib/containers/sigstore" if os.geteuid() == 0 else user)
     return next((section[name] for name in (_WRITTEN if written else _READ) if section.get(name)), "")
+
+
+def has_attachments(sections: Sections, scopes: Sequence[str]) -> bool:
+    """Return whether sigstore signatures of an image with these scopes are in its repository.
+
+    Raises InvalidSpec.
+    """
+    for scope in (*scopes, ""):
+        value = sections.get(scope, {}).get(_ATTACHMENTS)
+        if value is not None:
+            if value not in _BOOLEANS:
+                raise InvalidSpec("registries.d", f"{_ATTACHMENTS}: {value!r} is neither true nor false")
+            return _BOOLEANS[value]
+    return False
 
 
 def signatures(base: str, reference: Reference, digest: str) -> Iterator[bytes]:

@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 
 from pypod.errors import InvalidSpec, Unsupported
+from pypod.images.trust import claims
+from pypod.images.trust.claims import BadSignature
 from pypod.kernel.programs import installed
 
 TYPE_CHECKING = False
@@ -17,10 +19,6 @@ _TYPE = "atomic container signature"
 _TIMEOUT_S = 30
 _GOOD, _VALID = "GOODSIG", "VALIDSIG"
 _QUIET = ("--batch", "--no-tty", "--no-options")
-
-
-class BadSignature(Exception):
-    """A signature is not accepted; the message is the reason."""
 
 
 def _gpg() -> str:
@@ -43,21 +41,7 @@ def claim_of(signature: bytes, keys: Sequence[bytes]) -> tuple[str, str]:
     status = [line.split()[1] for line in done.stderr.decode("utf-8", "replace").splitlines() if "[GNUPG:] " in line]
     if done.returncode or status.count(_GOOD) != 1 or status.count(_VALID) != 1:
         raise BadSignature("Invalid GPG signature")
-    return _claim(done.stdout)
-
-
-def _claim(payload: bytes) -> tuple[str, str]:
-    import json
-
-    try:
-        critical = json.loads(payload)["critical"]
-        kind = critical["type"]
-        found = critical["image"]["docker-manifest-digest"], critical["identity"]["docker-reference"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadSignature("Invalid signature: its content is not a claim about an image") from error
-    if kind != _TYPE or not all(isinstance(one, str) for one in found):
-        raise BadSignature(f"Unrecognized signature type {kind}")
-    return found
+    return claims.read(done.stdout, _TYPE)
 
 
 def _run(words: tuple[str, ...], data: bytes) -> subprocess.CompletedProcess[bytes]:
@@ -71,20 +55,8 @@ def sign(digest: str, name: str, identity: str, passphrase_file: str = "") -> by
 
     Raises InvalidSpec when there is none, Unsupported without gpg.
     """
-    import json
-    import time
-
-    from pypod import __version__
-
-    critical = {
-        "type": _TYPE,
-        "image": {"docker-manifest-digest": digest},
-        "identity": {"docker-reference": name},
-    }
-    optional = {"creator": f"pypod {__version__}", "timestamp": int(time.time())}
-    payload = json.dumps({"critical": critical, "optional": optional}).encode()
     passphrase = ("--pinentry-mode", "loopback", "--passphrase-file", passphrase_file) if passphrase_file else ()
-    done = _run((_gpg(), *_QUIET, *passphrase, "--local-user", identity, "--sign"), payload)
+    done = _run((_gpg(), *_QUIET, *passphrase, "--local-user", identity, "--sign"), claims.claim(_TYPE, digest, name))
     if done.returncode or not done.stdout:
         reason = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise InvalidSpec("--sign-by", f"creating new signature: {reason}")

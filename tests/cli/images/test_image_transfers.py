@@ -411,7 +411,7 @@ class TestRegistry:
         ("flag", "message"),
         [
             ("sign-by", "Cannot determine canonical Docker reference for destination dir:"),
-            ("sign-by-sigstore-private-key", "--sign-by-sigstore-private-key: pypod makes no sigstore signatures"),
+            ("sign-by-sigstore-private-key", "Cannot determine canonical Docker reference for destination dir:"),
         ],
     )
     def test_nothing_is_sent_unsigned_that_was_to_be_signed(

@@ -162,3 +162,12 @@ class TestLookaside:
         assert list(lookaside.signatures(base, reference, SHA)) == [b"x", b"y"]
         with pytest.raises(InvalidSpec, match="can only be written to file:"):
             lookaside.store("https://x", reference, SHA, b"x")
+
+    def test_attachments(self) -> None:
+        """The most specific scope that says something counts."""
+        sections = {"": {"use-sigstore-attachments": "true"}, "a.io/b": {"use-sigstore-attachments": "false"}, "c": {}}
+        assert lookaside.has_attachments(sections, ["c"])
+        assert not lookaside.has_attachments(sections, ["a.io/b/c", "a.io/b", "a.io"])
+        assert not lookaside.has_attachments({}, ["c"])
+        with pytest.raises(InvalidSpec, match="neither true nor false"):
+            lookaside.has_attachments({"": {"use-sigstore-attachments": "yes"}}, [])
