@@ -203,7 +203,7 @@ def test_each_column_of_another_type(storage: Storage) -> None:
         columns = [(table, row[1]) for table in tables for row in connection.execute(f"PRAGMA table_info({table})")]
     tried = 0
     for table, column in columns:
-        for value in (f"CAST({column} AS BLOB)", "'x'", "7", "NULL"):
+        for value in (f"CAST({column} AS BLOB)", "'x'", "7", "NULL", f"{column} || char(0) || 'x'", f"'/' || {column}"):
             storage.damage(storage.whole)
             try:
                 execute(storage.path, f"UPDATE {table} SET {column} = {value}")  # noqa: S608

@@ -132,8 +132,8 @@ def tree_bytes(directory: str) -> int:
                         continue
                     seen.add(key)
                     total += status.st_size
-        except FileNotFoundError:
-            continue  # it was deleted meanwhile, or there is no layer yet
+        except (FileNotFoundError, ValueError):
+            continue  # it was deleted meanwhile, there is no layer yet, or a damaged record has a NUL in its name
     return total
 
 
