@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 		close(it.terminal);
 	while (waitpid(it.pid, &report.status, 0) < 0 && errno == EINTR)
 		;
-	supervise_record_exit(&it, report.status);
+	supervise_record_exit(&it, report.status, false);
 	report_send(REPORT_FD, &report, -1);
 	return 0;
 }

@@ -6,9 +6,11 @@
 #include "monitor/attach.h"
 #include "monitor/deadline.h"
 #include "monitor/log.h"
+#include "monitor/streams.h"
 #include "supervise/begin.h"
 #include "supervise/group.h"
 #include "supervise/record.h"
+#include "supervise/restart.h"
 #include "supervise/start.h"
 
 #include <errno.h>
@@ -25,8 +27,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { OUT, ERR, STREAMS };
-
 struct monitor {
 	struct supervised it; /* first: open_files gets it */
 	struct attach attach;
@@ -38,7 +38,10 @@ struct monitor {
 	int status;
 	int group;             /* killed when the first process has ended; -1: none */
 	int oom_file;          /* counts the OOM kills in it; -1: nothing counts them */
+	unsigned long oom_kills; /* of earlier runs */
 	struct deadline deadline;
+	struct restart restart;
+	bool abandoned; /* its owner has gone */
 	char **last_act;
 };
 
@@ -46,31 +49,6 @@ static void die_at(const struct monitor *monitor, const struct record *record, c
 {
 	report_failure(REPORT_FD, record ? record - monitor->it.plan.records : 0, call, errno);
 	_exit(125);
-}
-
-/* Create the pipes (or leave it to the terminal); `standard` gets the container's ends. */
-static void open_streams(struct monitor *monitor, int standard[3])
-{
-	int pair[2];
-
-	standard[0] = standard[1] = standard[2] = -1;
-	monitor->streams[OUT] = monitor->streams[ERR] = monitor->attach.input = -1;
-	if (plan_find(&monitor->it.plan, OP_terminal))
-		return;
-	for (int stream = 0; stream < STREAMS; stream++) {
-		if (pipe2(pair, O_CLOEXEC) < 0)
-			die_at(monitor, NULL, "pipe2");
-		monitor->streams[stream] = pair[0];
-		standard[stream + 1] = pair[1];
-		fcntl(pair[0], F_SETFL, O_NONBLOCK);
-	}
-	if (!plan_find(&monitor->it.plan, OP_standard_input))
-		return;
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		die_at(monitor, NULL, "pipe2");
-	standard[0] = pair[0];
-	monitor->attach.input = pair[1];
-	fcntl(pair[1], F_SETFL, O_NONBLOCK);
 }
 
 static void take_terminal(struct monitor *monitor)
@@ -92,6 +70,7 @@ static void set_off(struct monitor *monitor)
 
 	if (timeout)
 		deadline_set(&monitor->deadline, number(timeout, 0));
+	restart_begin(&monitor->restart);
 	supervise_rest(&monitor->it);
 	close(REPORT_FD);
 }
@@ -107,11 +86,15 @@ static const char *open_files(struct supervised *it, const struct record **faile
 	*failed = log;
 	if (log && (monitor->log = log_open(text(log, 0))) < 0)
 		return "open";
+	*failed = attach;
+	if (restart_prepare(&monitor->restart, it) < 0)
+		return "open";
 	*failed = group;
 	if (group && (monitor->group = open(text(group, 0), O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
 		return "open";
 	/* by descriptor, like the group; where the kernel does not count, the file does not exist */
 	monitor->oom_file = oom_file ? open(text(oom_file, 0), O_RDONLY | O_CLOEXEC) : -1;
+	monitor->oom_kills = count_oom_kills(monitor->oom_file);
 	*failed = attach;
 	if (!attach || attach_listen(&monitor->attach, text(attach, 0)) < 0)
 		return "bind";
@@ -125,11 +108,14 @@ static const char *open_files(struct supervised *it, const struct record **faile
 static void start(struct monitor *monitor)
 {
 	const struct record *last_act = plan_find(&monitor->it.plan, OP_finally);
+	const char *call;
 	int standard[3];
 	sigset_t child;
 
 	monitor->log = monitor->group = monitor->oom_file = monitor->starter = -1;
-	open_streams(monitor, standard);
+	call = streams_open(&monitor->it.plan, monitor->streams, &monitor->attach.input, standard);
+	if (call)
+		die_at(monitor, NULL, call);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	monitor->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -214,6 +200,7 @@ static void serve_clients(struct monitor *monitor, const struct pollfd *polled)
 static void end(struct monitor *monitor)
 {
 	kill(monitor->it.pid, SIGKILL); /* not reaped yet, so the pid is still its own */
+	monitor->abandoned = true;
 	if (monitor->attach.owner >= 0)
 		close(monitor->attach.owner);
 	monitor->attach.owner = -1;
@@ -277,9 +264,11 @@ int main(int argc, char **argv)
 	start(&monitor);
 	while (!monitor.ended)
 		turn(&monitor);
-	monitor.it.oom_killed = count_oom_kills(monitor.oom_file) > 0;
+	monitor.it.oom_killed = count_oom_kills(monitor.oom_file) > monitor.oom_kills;
+	/* asked before the exit is known: what says that it was stopped may go then */
+	bool again = !monitor.abandoned && restart_is_wanted(&monitor.restart, &monitor.it, monitor.status);
 	if (monitor.group >= 0)
-		kill_group(monitor.group);
+		kill_group(monitor.group, again);
 	else
 		kill_children();
 	for (int stream = 0; stream < STREAMS; stream++)
@@ -288,8 +277,10 @@ int main(int argc, char **argv)
 	/* as conmon records it */
 	if (monitor.deadline.passed && WIFSIGNALED(monitor.status))
 		monitor.status = 255 << 8;
-	supervise_record_exit(&monitor.it, monitor.status);
+	supervise_record_exit(&monitor.it, monitor.status, again);
 	supervise_run_last_hooks(&monitor.it);
+	if (again)
+		restart_now(&monitor.restart, &monitor.it, argv[0]);
 	if (monitor.last_act && monitor.last_act[0]) {
 		sigset_t none;
 		sigemptyset(&none);

@@ -99,7 +99,8 @@
 	X(96, run_hooks, "s")             /* STAGE: the process runs the hooks of a stage itself */ \
 	X(97, open_subtree, "nssn")       /* SLOT PATH SUBPATH RECURSIVE: as open_tree, for a path inside of PATH, out of which no link leads */ \
 	X(98, open_overlay, "nsss")       /* SLOT DIRECTORY SUBPATH OPTIONS: an overlay that is not mounted anywhere; DIRECTORY is used to make it */ \
-	X(99, give_tree, "nsnss")         /* SLOT USER RECURSIVE UID_MAP GID_MAP: give a tree to a user of the container; the maps are empty in its own user namespace */
+	X(99, give_tree, "nsnss")         /* SLOT USER RECURSIVE UID_MAP GID_MAP: give a tree to a user of the container; the maps are empty in its own user namespace */ \
+	X(100, restart, "nn")             /* POLICY MOST: the monitor starts the process again when it has ended: 1 with a failure, 2 in any case; MOST times, 0: any number of times */
 
 enum operation {
 #define X(number, name, arguments) OP_##name = number,

@@ -172,6 +172,16 @@ const struct record *plan_find(const struct plan *plan, uint32_t operation)
 	return NULL;
 }
 
+void plan_leave_out(struct plan *plan, uint32_t operation)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < plan->count; i++)
+		if (plan->records[i].operation != operation)
+			plan->records[kept++] = plan->records[i];
+	plan->count = kept;
+}
+
 char **vector(const struct record *record, uint32_t first)
 {
 	uint32_t count = record->count > first ? record->count - first : 0;

@@ -37,6 +37,8 @@ const char *text(const struct record *record, uint32_t i);
 uint32_t length(const struct record *record, uint32_t i);
 /* The first record of `operation`, or NULL. */
 const struct record *plan_find(const struct plan *plan, uint32_t operation);
+/* Take the records of `operation` out of the plan. */
+void plan_leave_out(struct plan *plan, uint32_t operation);
 /* NULL-terminated vector of the arguments from `first` on (points into the plan; never freed). */
 char **vector(const struct record *record, uint32_t first);
 

@@ -83,6 +83,16 @@ static void take_descriptors(struct supervised *it, const int passed[DESCRIPTORS
 		it->descriptors[i] = passed[count - wanted + i];
 }
 
+/* Leave out of a plan what holds for its first use only: we are in the session already, nobody starts the process when
+ * it is ready, and the caller's descriptors are gone. */
+static void leave_out_once(struct plan *plan)
+{
+	static const uint32_t once[] = { OP_session, OP_await_start, OP_descriptors };
+
+	for (size_t i = 0; i < sizeof once / sizeof *once; i++)
+		plan_leave_out(plan, once[i]);
+}
+
 void supervise_begin(struct supervised *it, int argc, char **argv)
 {
 	sigset_t all;
@@ -103,6 +113,10 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 		syscall(SYS_rt_sigaction, signal_number, default_action, NULL, sizeof(uint64_t));
 	/* Our child inherits it: until its exec nothing in the container may look into it (CVE-2016-9962). */
 	prctl(PR_SET_DUMPABLE, 0);
+	/* The monitor executes itself for a restart, with the number of it as its last argument: it is detached already. */
+	it->restarts = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
+	if (it->restarts)
+		argc = 1;
 	if (argc > 2) /* we cannot enter the group from where we are created: the caller moves us there first */
 		wait_for_caller(passed);
 	if (argc > 1)
@@ -110,7 +124,10 @@ void supervise_begin(struct supervised *it, int argc, char **argv)
 	uint32_t passed_count = wait_for_caller(passed);
 	if (plan_read(PLAN_FD, &it->plan) < 0)
 		die(errno == EBADMSG ? it->plan.count : 0, errno == EBADMSG ? "plan_read" : "mmap");
-	close(PLAN_FD);
+	if (it->restarts)
+		leave_out_once(&it->plan);
+	if (!plan_find(&it->plan, OP_attach)) /* only a monitor reads it again */
+		close(PLAN_FD);
 	take_descriptors(it, passed, passed_count);
 	it->score = open_score(it);
 	session = plan_find(&it->plan, OP_session);

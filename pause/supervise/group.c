@@ -45,13 +45,31 @@ static void kill_member(int directory, pid_t pid)
 	close(fd);
 }
 
-/* By descriptor: by path it could be the group of a later run. cgroup.kill (Linux 5.14) takes one write; before that,
- * and on v1, repeat until a pass finds no members. */
-void kill_group(int directory)
+/* Whether there are processes in the group or below it; on v1, in the group. */
+static bool is_populated(int directory)
 {
 	char content[4096];
-	int fd = openat(directory, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+	int fd = openat(directory, "cgroup.events", O_RDONLY | O_CLOEXEC);
 
+	if (fd < 0) {
+		read_members(directory, content);
+		return *content;
+	}
+	ssize_t length = RETRY(read(fd, content, sizeof content - 1));
+	close(fd);
+	content[length > 0 ? length : 0] = '\0';
+	return !strstr(content, "populated 0");
+}
+
+/* By descriptor: by path it could be the group of a later run. cgroup.kill (Linux 5.14) takes one write; before that,
+ * on v1, and where it must not be used, repeat until a pass finds no members. */
+void kill_group(int directory, bool is_used_again)
+{
+	char content[4096];
+
+	if (!is_populated(directory)) /* as after the end of a pid namespace */
+		return;
+	int fd = is_used_again ? -1 : openat(directory, "cgroup.kill", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		ssize_t written = write(fd, "1", 1);
 		close(fd);

@@ -1,11 +1,14 @@
 #ifndef PYPOD_SUPERVISE_GROUP_H
 #define PYPOD_SUPERVISE_GROUP_H
 
+#include <stdbool.h>
+
 /* A descriptor of a cgroup's directory; -1 for "" and on failure. */
 int open_group(const char *directory);
 
-/* Kill every process of a cgroup, given its directory. */
-void kill_group(int directory);
+/* Kill every process of a cgroup, given its directory. `is_used_again`: without cgroup.kill, since a process cloned into a
+ * group that was ever killed dies at once (Linux 6.14: kill_seq in cgroup_css_set_fork, kernel/cgroup/cgroup.c). */
+void kill_group(int directory, bool is_used_again);
 
 /* Without a cgroup: kill our children. */
 void kill_children(void);

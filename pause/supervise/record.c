@@ -19,10 +19,11 @@
 #include <unistd.h>
 
 /* The status file has a fixed size, so that recording the exit needs no space on a full disk:
- * line 1, written at the start: PID START_TIME SUPERVISOR_PID SUPERVISOR_START_TIME BOOT_ID STARTED_NS
- *         (0: the process is initialized and waits for its start)
- * line 2, blank until the end:  WAIT_STATUS FINISHED_NS, and OOM after an OOM kill in the cgroup */
-enum { START_LINE = 192, EXIT_LINE = 64 };
+ * line 1, written at the start: PID START_TIME SUPERVISOR_PID SUPERVISOR_START_TIME BOOT_ID STARTED_NS RESTARTS
+ *         (STARTED_NS 0: the process is initialized and waits for its start), and at its end S until the process has
+ *         executed its program or waits for its start: nobody may enter what it has until then
+ * line 2, blank until the end:  WAIT_STATUS FINISHED_NS, OOM after an OOM kill in the cgroup, AGAIN before a restart */
+enum { START_LINE = 192, EXIT_LINE = 64, SETUP_MARK = START_LINE - 2 };
 enum { EVENTS = 3, ACTION_SIZE = 32 }; /* lines in one call, and characters of an action */
 
 static long long now_ns(void)
@@ -39,13 +40,14 @@ static int write_start_line(char line[START_LINE], const char *boot_id, const st
 	if (it->start_time == 0) /* a pid alone does not identify the process */
 		return -1;
 	memset(line, ' ', START_LINE);
-	int length = snprintf(line, START_LINE, "%d %llu %d %llu %s %lld", it->pid, (unsigned long long)it->start_time,
+	int length = snprintf(line, START_LINE, "%d %llu %d %llu %s %lld %u", it->pid, (unsigned long long)it->start_time,
 			      it->supervisor, (unsigned long long)it->supervisor_start_time, boot_id,
-			      it->initialized ? 0 : now_ns());
+			      it->initialized ? 0 : now_ns(), it->restarts);
 	errno = EBADMSG;
-	if (length >= START_LINE)
+	if (length >= SETUP_MARK)
 		return -1;
 	line[length] = ' ';
+	line[SETUP_MARK] = it->in_setup ? 'S' : ' ';
 	line[START_LINE - 1] = '\n';
 	return 0;
 }
@@ -107,7 +109,7 @@ static int write_pid_files(struct supervised *it)
 
 static int identify(const struct supervised *it, struct recorded *recorded)
 {
-	*recorded = (struct recorded){ .pid = it->pid, .start_time = it->start_time };
+	*recorded = (struct recorded){ .pid = it->pid, .start_time = it->start_time, .restarts = it->restarts };
 	if (it->leave)
 		return 0;
 	recorded->supervisor = getpid();
@@ -127,8 +129,15 @@ int write_status(struct supervised *it)
 	if (identify(it, &recorded) < 0)
 		return -1;
 	recorded.initialized = plan_find(&it->plan, OP_await_start) != NULL;
+	recorded.in_setup = !it->leave;
 	it->status_file = record_start(text(record, 0), text(record, 1), &recorded);
 	return it->status_file < 0 ? -1 : write_pid_files(it);
+}
+
+void record_setup_end(const struct supervised *it)
+{
+	if (it->status_file >= 0)
+		(void)!pwrite(it->status_file, " ", 1, SETUP_MARK);
 }
 
 int record_started(struct supervised *it)
@@ -195,9 +204,14 @@ void record_start_events(const struct supervised *it, bool attended)
 		write_events(it, "attach", NULL);
 }
 
+void record_restart_event(const struct supervised *it)
+{
+	write_events(it, "restart", NULL);
+}
+
 /* The event comes first: whoever learns of the exit finds it there. The host's network rules are removed before that;
  * if that fails here, Python removes them when it releases the address. */
-void supervise_record_exit(struct supervised *it, int status)
+void supervise_record_exit(struct supervised *it, int status, bool again)
 {
 	char line[EXIT_LINE];
 
@@ -210,7 +224,8 @@ void supervise_record_exit(struct supervised *it, int status)
 	if (it->status_file < 0)
 		return;
 	memset(line, ' ', sizeof line);
-	int length = snprintf(line, sizeof line, "%d %lld%s", status, now_ns(), it->oom_killed ? " OOM" : "");
+	int length = snprintf(line, sizeof line, "%d %lld%s%s", status, now_ns(), it->oom_killed ? " OOM" : "",
+			      again ? " AGAIN" : "");
 	line[length] = ' ';
 	line[EXIT_LINE - 1] = '\n';
 	if (pwrite(it->status_file, line, sizeof line, START_LINE) < 0)

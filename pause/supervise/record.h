@@ -10,13 +10,18 @@ struct recorded {
 	pid_t pid, supervisor;
 	uint64_t start_time, supervisor_start_time;
 	bool initialized; /* it is not started yet */
+	bool in_setup;    /* its program is not executed yet */
+	unsigned restarts;
 };
 
 /* Write the status file `path` of a started process. Returns its descriptor, or -1 with errno. */
 int record_start(const char *path, const char *boot_id, const struct recorded *it);
 
-/* Record the exit: for `pypod events`, and in the status file. */
-void supervise_record_exit(struct supervised *it, int status);
+/* Record the exit: for `pypod events`, and in the status file; `again`: the process is about to be started again. */
+void supervise_record_exit(struct supervised *it, int status, bool again);
+
+/* Write the line for `pypod events` of a restart. */
+void record_restart_event(const struct supervised *it);
 
 /* The process runs: free the memory that only the start needed. The plan stays if it has hooks of poststop. */
 void supervise_rest(struct supervised *it);
@@ -28,6 +33,9 @@ void withdraw_pid_files(const struct supervised *it);
 
 /* Write the plan's status file and its files for pids, as far as it has them. Returns -1 with errno. */
 int write_status(struct supervised *it);
+
+/* The process has been set up. */
+void record_setup_end(const struct supervised *it);
 
 /* Write the time of the start of an initialized process into its status file. Returns -1 with errno. */
 int record_started(struct supervised *it);

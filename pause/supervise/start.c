@@ -29,6 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { FAILED_RESTART = 127 }; /* the exit code of a container that could not be started again, as podman's */
 enum { PATIENCE_MS = 1000 }; /* with a caller that starts an initialized process */
 
 static void become_process(struct supervised *it, const struct record *clone, const int standard[3], int report,
@@ -172,7 +173,9 @@ static noreturn void withdraw(struct supervised *it, int socket, const struct re
 	if (it->pid > 0 && kill(it->pid, SIGKILL) == 0)
 		waitpid(it->pid, NULL, 0);
 	withdraw_pid_files(it);
-	if (status)
+	if (it->restarts)
+		supervise_record_exit(it, FAILED_RESTART << 8, false); /* it did run before */
+	else if (status)
 		withdraw_status(it, text(status, 0));
 	report_send(REPORT_FD, failure, -1);
 	_exit(125);
@@ -284,6 +287,7 @@ void supervise_start(struct supervised *it, const int standard[3], meanwhile *wo
 	}
 	if (!recorded || follow(it, pair[0], !later && allow_start(pair[0]), &failure) < 0)
 		withdraw(it, pair[0], &failure);
+	record_setup_end(it);
 	if (it->lock >= 0)
 		close(it->lock);
 	tell(it, pair[0], false);

@@ -28,6 +28,7 @@ struct supervised {
 	uint32_t descriptor_count;
 	bool leave;
 	bool mapped;      /* the process of the last clone needs id maps */
+	unsigned restarts; /* how often this process was started again by its monitor */
 	bool oom_killed;  /* there was an OOM kill in its cgroup */
 	struct netlink end; /* to send when it has ended */
 	struct held held;   /* ports of the host */

@@ -323,12 +323,12 @@ class Container(ExecMethods, OutputMethods, FileMethods, CopyMethods):
 
     @takes(lambda: types.UpdateOptions)
     def update(self, asked: types.UpdateOptions) -> None:
-        """Change its limits, at once while it is running, and its environment for what is started in it from now on.
+        """Change its limits and its restart policy, at once, and its environment for what is started in it from now on.
 
-        Both last over later starts. The arguments are the limits among the options of ``Containers.create``:
-        ``memory``, ``cpus`` and so on, and ``environment`` and ``unsetenv``; what is not given stays as it is. Raises
-        InvalidSpec, also when the kernel refuses a value or the processes hold more memory, and Unsupported for a limit
-        that this host does not support.
+        All last over later starts. The arguments are the limits among the options of ``Containers.create``:
+        ``memory``, ``cpus`` and so on, ``restart``, and ``environment`` and ``unsetenv``; what is not given stays as it
+        is. Raises InvalidSpec, also when the kernel refuses a value or the processes hold more memory, and Unsupported
+        for a limit that this host does not support.
 
         >>> container.update(memory=64 << 20, environment={"A": "1"})   # doctest: +SKIP
         """

@@ -171,6 +171,20 @@ class Containers:
 
         return of_container(self._engine, records.find_container(self._engine.database, ref))
 
+    def wanted(self) -> Sequence[types.Container]:
+        """Return the containers that their restart policy wants to run and that do not, such as after a boot.
+
+        These are those with ``always`` that were ever started, and those with ``unless-stopped`` that nobody has
+        stopped. Containers that they join or require are started with them.
+
+        >>> for one in engine.containers.wanted():                      # doctest: +SKIP
+        ...     one.start()
+        """
+        from pypod.api.container import Container
+        from pypod.engine.lifecycle.restarts import wanted
+
+        return [Container(self._engine, one.id, one.name) for one in wanted(self._engine)]
+
     def prune(self, only: Callable[[types.ContainerSummary], bool] | None = None) -> Sequence[str]:
         """Remove the containers that are not running, except the members of pods; return their ids.
 
@@ -180,7 +194,7 @@ class Containers:
 
         removed = []
         for one in self.summaries():
-            if one.pod_id or one.state.running or (only is not None and not only(one)):
+            if one.pod_id or one.state.running or one.state.restarting or (only is not None and not only(one)):
                 continue
             try:
                 self.get(one.id).remove()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pypod.model.container import ContainerState
 
+_POLL_S = 0.02
 _CREATED_POLL_S = 0.01
 
 
@@ -86,9 +87,12 @@ class OutputMethods(ContainerHandle):
     def _wait_for_output(self) -> bool:
         """Return True after a moment, or False when it has exited."""
         state = observe.container_state(self.directory, self._engine.boot_id)
-        if not state.alive:
+        if not state.active:
             return False
-        _wait_for_process(state, 0.02)
+        if state.restarting:
+            time.sleep(_POLL_S)
+        else:
+            _wait_for_process(state, _POLL_S)
         return True
 
     def attach(self, *, announced: bool = False) -> types.Attachment:

@@ -143,6 +143,7 @@ SECRET_VERBS: Verbs = {
     "rm": ("secrets.secret", "secret_rm", "Remove one or more secrets"),
 }
 SYSTEM_VERBS: Verbs = {
+    "boot": ("system.system", "boot", "Start the containers that their restart policy wants to run"),
     "check": ("system.system", "check", "Report what this host supports, and repair what a crash left behind"),
     "connection": ("system.connection", "system_connection", "Manage remote API service destinations"),
     "connection add": ("system.connection", "connection_add", "Record destination for the Podman service"),

@@ -89,7 +89,7 @@ SIGNALS: dict[str, int] = {
 _NAMES = {number: f"SIG{name}" for name, number in SIGNALS.items()}
 _ALIASES = {"CLD": SIGNALS["CHLD"], "IOT": SIGNALS["ABRT"], "POLL": SIGNALS["IO"]}
 
-SIGINT = 2
+SIGINT, SIGQUIT = 2, 3
 SIGKILL = 9
 SIGTERM = 15
 SIGCONT = 18

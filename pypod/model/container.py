@@ -97,6 +97,8 @@ class ContainerSpec(Value):
     interactive: bool = False
     terminal: bool = False
     remove: bool = False
+    restart_policy: str = ""
+    restart_retries: int = 0
     cgroup_parent: str = ""
     limits: Limits | None = None
     oom_score_adj: int | None = None
@@ -181,8 +183,10 @@ class ContainerState(Value):
 
     ``status`` is created, initialized, running, paused, stopping or exited. ``exit_code`` is None before the exit, and
     also when it is unknown: then ``exit_code_known`` is False. ``oom_killed`` says of an exited container that the
-    kernel killed a process in it for lack of memory. Times are nanoseconds since the epoch, 0 when not applicable.
-    ``pid`` and ``start_time`` (clock ticks since boot) are those of the init process, 0 when it is gone.
+    kernel killed a process in it for lack of memory. ``restarts`` counts how often its monitor has started it again
+    since somebody started it; ``restarting`` says of an exited container that it is about to do so. Times are
+    nanoseconds since the epoch, 0 when not applicable. ``pid`` and ``start_time`` (clock ticks since boot) are those of
+    the init process, 0 when it is gone.
     """
 
     status: str
@@ -195,6 +199,8 @@ class ContainerState(Value):
     exit_code: int | None = None
     signal: int = 0
     oom_killed: bool = False
+    restarts: int = 0
+    restarting: bool = False
 
     @property
     def running(self) -> bool:
@@ -205,6 +211,11 @@ class ContainerState(Value):
     def alive(self) -> bool:
         """Whether it has processes: it is running, or initialized."""
         return self.status in ("running", "paused", "stopping", "initialized")
+
+    @property
+    def active(self) -> bool:
+        """Whether it has processes, or its monitor is about to start it again: what it uses must stay."""
+        return self.alive or self.restarting
 
     @property
     def exit_code_known(self) -> bool:

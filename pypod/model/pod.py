@@ -50,6 +50,7 @@ class PodSpec(Value):
     dns_search: tuple[str, ...] = ()
     no_hosts: bool = False
     no_hostname: bool = False
+    restart: str = ""
     pid: Mode = PRIVATE
     uts: Mode = PRIVATE
     devices: tuple[Device, ...] = ()

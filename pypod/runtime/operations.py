@@ -292,6 +292,13 @@ OPERATIONS: dict[str, tuple[int, str, str, str, str]] = {
         "give number {SLOT} to user {USER}",
         "chown(2)",
     ),
+    "restart": (
+        100,
+        "nn",
+        "POLICY MOST",
+        "start it again when it has ended (policy {POLICY}, at most {MOST} times; 0: any number)",
+        "execve(2)",
+    ),
 }
 
 

@@ -90,6 +90,11 @@ class ContainerRecord(Value):
         return _VOLUME in self.spec_json
 
     @property
+    def may_restart(self) -> bool:
+        """Whether it has, or had, a restart policy."""
+        return '"restart_policy"' in self.spec_json
+
+    @property
     def may_use_secrets(self) -> bool:
         """Whether the table of containers' secrets may have rows of it."""
         return _SECRET in self.spec_json

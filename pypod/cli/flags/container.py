@@ -25,18 +25,9 @@ REFUSED_FLAGS = (
     GPUS_FLAG,
     Flag(name="rdt-class", hidden=True, help="Class of Service (COS) that the container should be assigned to"),
 )
-# Flags of podman that pypod does not have yet: using one reports that, not an unknown flag.
-_NOT_YET = {
-    **dict.fromkeys(("restart",), "restarts"),
-}
-NOT_YET_FLAGS = tuple(
-    Flag(name=name, kind="stringArray", hidden=True, help=f"{what} are not available yet")
-    for name, what in _NOT_YET.items()
-)
 # The flags include those without an option in the library: files, and settings of the command itself.
 FLAGS: tuple[Flag, ...] = (
     *flags_of(ContainerOptions),
-    *NOT_YET_FLAGS,
     *REFUSED_FLAGS,
     Flag(name="attach", short="a", kind="strings", help="Attach to STDIN, STDOUT or STDERR"),
     Flag(name="cidfile", help="Write the container ID to the file"),
@@ -60,13 +51,6 @@ FLAGS: tuple[Flag, ...] = (
 )
 
 
-def refuse_not_yet(options: Parsed) -> None:
-    """Raise InvalidSpec for the first flag that pypod does not have yet."""
-    for name, what in _NOT_YET.items():
-        if options.changed(name):
-            raise InvalidSpec(f"--{name}", f"--{name}: {what} are not available yet")
-
-
 def refuse_missing(options: Parsed) -> None:
     """Raise InvalidSpec for the first flag that needs what is not there."""
     known = {flag.name for flag in options.command.flags}
@@ -78,7 +62,6 @@ def refuse_missing(options: Parsed) -> None:
 
 def container_options(options: Parsed) -> tuple[str, list[str], dict[str, Any]]:
     """Return the image (or nothing), the command and the library's options of a container. Raises InvalidSpec."""
-    refuse_not_yet(options)
     refuse_missing(options)
     image, *words = options.positionals or ("",)
     if not image:

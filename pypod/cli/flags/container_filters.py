@@ -135,7 +135,8 @@ def _volume(values: Sequence[str]) -> Test:
 
 def _restart_policy(values: Sequence[str]) -> Test:
     wanted = one_of(values, _RESTART_POLICIES, "{} invalid restart policy")
-    return lambda _: "none" in wanted
+    # podman's word for a container that was created without a policy is none
+    return lambda one: ((one.spec.restart_policy if one.spec is not None else "") or "none") in wanted
 
 
 def _health(values: Sequence[str]) -> Test:

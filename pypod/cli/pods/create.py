@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pypod.api.options.pod import CreatePodOptions
 from pypod.cli.flags import text_files
-from pypod.cli.flags.container import GPUS_FLAG, NOT_YET_FLAGS, refuse_missing, refuse_not_yet
+from pypod.cli.flags.container import GPUS_FLAG, refuse_missing
 from pypod.cli.flags.objects import EXPLAIN
 from pypod.cli.flags.options import flags_of, options_given
 from pypod.cli.flags.parser import Command, Flag
@@ -21,7 +21,6 @@ INFRA_FLAGS = (
 )
 POD_FLAGS: tuple[Flag, ...] = (
     *flags_of(CreatePodOptions),
-    *NOT_YET_FLAGS,
     EXPLAIN,
     *INFRA_FLAGS,
     Flag(name="label-file", kind="stringArray", help="Read in a line delimited file of labels"),
@@ -55,7 +54,6 @@ def run_pod_create(options: Parsed, root: str | None) -> int:
     from pypod.api.engine import Engine
     from pypod.errors import InvalidSpec
 
-    refuse_not_yet(options)
     check_infra_flags(options)
     name = options["name"] or (options.positionals[0] if options.positionals else "")
     if options["name"] and options.positionals:

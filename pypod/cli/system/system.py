@@ -44,6 +44,16 @@ CHECK = Command(
     examples=("pypod system check", "pypod system check --repair"),
     max_args=0,
 )
+BOOT = Command(
+    path="pypod system boot",
+    summary="Start the containers that their restart policy wants to run",
+    description="Starts the containers with the restart policy always, and those with unless-stopped that nobody has\n"
+    "  stopped, if they do not run: after the machine has booted, or after a crash.",
+    synopsis="",
+    flags=(),
+    examples=("pypod system boot",),
+    max_args=0,
+)
 MIGRATE = Command(
     path="pypod system migrate",
     summary="Stop all containers so that new ones use the current subordinate IDs",
@@ -125,6 +135,16 @@ def run_check(options: Parsed, root: str | None) -> int:
         conclusion = f"Pods cannot run here as this user: {', '.join(report.missing)}"
     sys.stdout.write("\n".join(("", *leftovers, conclusion, "")))
     return 0 if report.usable else 1
+
+
+def run_boot(_options: Parsed, root: str | None) -> int:
+    """Carry out ``pypod system boot``."""
+    from pypod.api.engine import Engine
+    from pypod.cli.flags import selection
+    from pypod.cli.render.plain_text import warn
+
+    with Engine(root, warn=warn) as engine:
+        return selection.each(engine.containers.wanted(), [], lambda one: one.start(), lambda one: one.name)
 
 
 def run_migrate(options: Parsed, root: str | None) -> int:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from pypod.engine.core import kept_records, observe
 from pypod.engine.core.locks import Lock
+from pypod.engine.lifecycle import restarts
 from pypod.engine.resources import groups
 from pypod.engine.resources.limits import from_options, settings_of
 from pypod.engine.specs.variables import with_changed_variables
 from pypod.errors import InvalidSpec, Unsupported
+from pypod.model import restart
 from pypod.store import records, rows, stored_specs
 
 TYPE_CHECKING = False
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 
 
 def update(context: Context, record: ContainerRecord, options: UpdateOptions) -> None:
-    """Change the limits and the environment of a container; see ``Container.update``."""
+    """Change the limits, the environment and the restart policy of a container; see ``Container.update``."""
     limits, variables = from_options(options), bool(options.environment or options.unsetenv)
+    policy = restart.parse(options.restart) if options.restart else None
     directory = context.layout.container(record.id)
     with Lock(directory) as lock, lock:
         record = records.find_container(context.database, record.id)
@@ -37,6 +40,10 @@ def update(context: Context, record: ContainerRecord, options: UpdateOptions) ->
         if record.kind == records.INFRA:  # without a specification of its own
             if variables:
                 raise InvalidSpec("--env", f"container {record.id} is the infra of a pod: its environment is fixed")
+            if policy is not None:
+                raise InvalidSpec(
+                    "--restart", f"container {record.id} is the infra of a pod: pod restart starts it again"
+                )
             if limits is not None:
                 _write(context, running, limits, limits)
             return
@@ -47,6 +54,10 @@ def update(context: Context, record: ContainerRecord, options: UpdateOptions) ->
             whole = _together(spec.limits, limits)
             _write(context, running, limits, whole)
             changed = changed.replace(limits=whole)
+        if policy is not None:
+            restart.require_kept(policy[0], remove=spec.remove)
+            changed = changed.replace(restart_policy=policy[0], restart_retries=policy[1])
+            restarts.tell(directory, policy)
         if changed != spec:
             records.replace_spec(context.database, "containers", record.id, rows.to_json(changed))
             kept_records.renew(context, record.id)

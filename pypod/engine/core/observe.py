@@ -2,7 +2,8 @@
 
 The file has two lines of fixed size, written by the supervisor in C (pause/supervise/record.c): the start, and the
 exit, blank until it happens. A process is identified by pid, start time and boot id; the file alone never makes a
-container "running".
+container "running". It does not run, either, while it is being set up: its namespaces and its root are not those of the
+container yet, and whoever entered them would be on the host.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ START_LINE, EXIT_LINE = 192, 64
 FREEZER_LINK = "freezer"
 STOPPING_FILE = "stopping"
 INITIALIZED = "initialized"  # its process waits for the start
+_STARTING, _ENDING = "starting", "ending"  # for a moment: they are waited for
+_SETUP_MARK, _SETUP_POLL_S = slice(START_LINE - 2, START_LINE - 1), 0.0005
 _RECORDING_TIMEOUT_S = 2.0
 _EXIT_TIMEOUT_S = 5.0
 _RECORD_POLL_S = 0.01
@@ -42,13 +45,19 @@ def container_state(directory: str, boot_id: str, proc: Proc = pidfd.PROC) -> Co
         now = "paused" if is_frozen(directory) else "stopping" if is_stopping(directory, proc) else state.status
         return state if now == state.status else state.replace(status=now)
     deadline = time.monotonic() + _RECORDING_TIMEOUT_S
-    # The process is gone and its supervisor is about to write the exit: a moment, unless the supervisor was stopped.
-    while state.status == "ending":
-        _wait_for_record(state, deadline - time.monotonic())
+    # The process is being set up, or it is gone and its supervisor is about to write the exit: a moment, unless hooks
+    # take long or the supervisor was stopped.
+    while state.status in (_STARTING, _ENDING):
+        if state.status == _STARTING:
+            time.sleep(_SETUP_POLL_S)
+        else:
+            _wait_for_record(state, deadline - time.monotonic())
         state = _read(directory, boot_id, proc)
         if time.monotonic() > deadline:
             break
-    return state if state.status != "ending" else state.replace(status="exited")
+    if state.status == _STARTING:
+        return _CREATED
+    return state if state.status != _ENDING else state.replace(status="exited")
 
 
 def state_of(context: Context, container_id: str) -> ContainerState:
@@ -102,8 +111,8 @@ def is_stopping(directory: str, proc: Proc = pidfd.PROC) -> bool:
     return proc.is_running(pid, start_time)
 
 
-def write_stopping(path: str, content: bytes) -> None:
-    """Write the file that ``is_stopping`` reads; without space for it the container only shows as running."""
+def write(path: str, content: bytes) -> None:
+    """Write a file that says something about a container; without space for it, it goes unsaid."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError:  # it may also be in the middle of its removal
@@ -116,8 +125,8 @@ def write_stopping(path: str, content: bytes) -> None:
         os.close(fd)
 
 
-def unlink_stopping(path: str) -> None:
-    """Remove the file that ``is_stopping`` reads, unless the container was removed."""
+def unlink(path: str) -> None:
+    """Remove a file of a container, unless the container was removed."""
     try:
         os.unlink(path)
     except OSError:
@@ -158,13 +167,15 @@ def _conclude(read: Callable[[], bytes | None], boot_id: str, proc: Proc) -> Con
 
 
 def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> ContainerState:
-    """Return the state from a status file and the kernel; ``ending`` while the supervisor is about to record the exit.
+    """Return the state from a status file and the kernel.
 
-    A malformed file still means that the container was started; how it ended is unknown.
+    It is ``starting`` while the process is set up and ``ending`` while the supervisor is about to record the exit. A
+    malformed file still means that the container was started; how it ended is unknown.
     """
     start, end = content[:START_LINE].split(), content[START_LINE:].split()
     try:
         pid, start_time, supervisor, supervisor_start, started_ns = (int(start[i]) for i in (0, 1, 2, 3, 5))
+        restarts = int(start[6]) if len(start) > 6 else 0
         status, finished_ns = (int(word) for word in end[:2]) if len(end) >= 2 else (None, 0)
     except (ValueError, IndexError):
         return ContainerState(status="exited")
@@ -177,19 +188,29 @@ def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> Contai
             finished_ns=finished_ns,
             exit_code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status),
             signal=0 if os.WIFEXITED(status) else os.WTERMSIG(status),
-            oom_killed=end[2:3] == [b"OOM"],
+            oom_killed=b"OOM" in end[2:],
+            restarts=restarts,
+            restarting=b"AGAIN" in end[2:]
+            and start[4].decode("ascii", "replace") == boot_id
+            and proc.is_running(supervisor, supervisor_start),
         )
     if start[4].decode("ascii", "replace") != boot_id:
         return ContainerState(status="exited", started_ns=started_ns)
     running = proc.is_running(pid, start_time)
-    alive = running or (supervisor > 0 and proc.is_running(supervisor, supervisor_start))
+    supervised = supervisor > 0 and (not running or content[_SETUP_MARK] == b"S")
+    supervised = supervised and proc.is_running(supervisor, supervisor_start)
+    if running:
+        now = _STARTING if supervised else "running" if started_ns else INITIALIZED
+    else:
+        now = _ENDING if supervised else "exited"
     return ContainerState(
-        status=(INITIALIZED if not started_ns else "running") if running else "ending" if alive else "exited",
+        status=now,
         pid=pid if running else 0,
         start_time=start_time if running else 0,
         supervisor_pid=supervisor,
         supervisor_start_time=supervisor_start,
         started_ns=started_ns,
+        restarts=restarts,
     )
 
 
@@ -231,9 +252,9 @@ def wait_for_exit(directory: str, boot_id: str, timeout_s: float | None) -> Cont
             if state.status == "exited":
                 return state
             left = None if deadline is None else deadline - time.monotonic()
-            if state.status == "ending" and (left is None or left > 0):
+            if state.status == _ENDING and (left is None or left > 0):
                 _wait_for_record(state, left)
-            elif state.status == "ending" or not _wait_for_end(state, left):
+            elif state.status == _ENDING or not _wait_for_end(state, left):
                 raise TimeoutError
     finally:
         os.close(status_fd)

@@ -62,6 +62,7 @@ def inspect_container(context: Context, record: ContainerRecord) -> dict[str, An
     values: dict[str, Any] = {
         "Id": record.id,
         "Created": Timestamp(record.created_ns),
+        "RestartCount": state.restarts,
         "Path": words[0],
         "Args": list(words[1:]),
         "State": _state(state, cgroup_path(context, record.cgroup), spec, directory),
@@ -153,6 +154,7 @@ def _state(state: ContainerState, cgroup: str, spec: ContainerSpec, directory: s
         "Running": state.status == "running",
         "Paused": state.status == "paused",
         "OOMKilled": state.oom_killed,
+        "Restarting": state.restarting,
         "Pid": state.pid,
         "ConmonPid": state.supervisor_pid if state.alive else 0,
         "ExitCode": (state.exit_code or 0) if state.exit_code_known else -1,
@@ -285,6 +287,7 @@ def _host_config(
         "IDMappings": _id_mappings(spec),
         "ShmSize": spec.shm_size_bytes,
         "CgroupParent": _cgroup_parent(record, spec),
+        "RestartPolicy": {"Name": spec.restart_policy, "MaximumRetryCount": spec.restart_retries},
         "Init": spec.init,
         **({} if infra else limits.of(spec)),
         "Ulimits": [{"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in at_most],

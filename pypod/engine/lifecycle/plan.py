@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pypod.engine.core import announce
-from pypod.engine.lifecycle import joining
+from pypod.engine.lifecycle import joining, restarts
 from pypod.engine.lifecycle.derived import filter_of, ulimits
 from pypod.engine.networks import network_ops
 from pypod.engine.resources import limits
@@ -273,6 +273,7 @@ def _settings(start: Start, tracked: str) -> list[Op]:
     ops += [Op("pid_file", spec.pidfile)] if spec.pidfile else []
     ops += [Op("supervisor_pid_file", spec.conmon_pidfile)] if spec.conmon_pidfile else []
     ops += [Op("timeout", spec.timeout_s)] if spec.timeout_s else []
+    ops += restarts.ops(spec)
     owner = records.parse_owner(record.owner)
     if owner:
         ops.append(Op("owner", owner.pid, owner.start_time))

@@ -8,7 +8,7 @@ from pypod.engine.core import effects, kept_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.effects import Undoing
 from pypod.engine.core.locks import EXCLUSIVE, SHARED, Lock
-from pypod.engine.lifecycle import files, infra, joining
+from pypod.engine.lifecycle import files, infra, joining, restarts
 from pypod.engine.lifecycle.derived import hostname_of
 from pypod.engine.lifecycle.performing import perform
 from pypod.engine.lifecycle.plan import configuration, container_plan
@@ -214,6 +214,7 @@ class Start(Value):
             *bridges.preparations(context, networks_of(attached)),
             *files.of_container(context, record, spec, self.pod_spec, attached),
             kept_records.keep(context, record, self.pod, networks_of(attached)),
+            *restarts.forgetting(self.directory, spec),
             *groups.renewal(context, self.group),
             launch,
             *(self.volumes.conclusions() if self.volumes else ()),

@@ -15,7 +15,7 @@ from pypod.engine.storage import mount_points
 from pypod.engine.storage.trash import discard
 from pypod.errors import DeadlineExceeded, StoreError, Unsupported, WrongState
 from pypod.kernel import pidfd
-from pypod.kernel.abi import SIGKILL, SIGTERM, signal_name
+from pypod.kernel.abi import SIGINT, SIGKILL, SIGQUIT, SIGTERM, signal_name
 from pypod.model.container import DEFAULT_STOP_TIMEOUT_S
 from pypod.store import dependencies, records
 from pypod.store.failures import wants_space
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _KILL_TIMEOUT_S = 10.0
 _RECORD_POLL_S = 0.001
+_ENDING = (SIGKILL, SIGTERM, SIGINT, SIGQUIT)  # signals of someone who wants a container to end
 _DEAF = (pausing.PAUSED, observe.INITIALIZED)  # no program of theirs can hear a signal
 
 
@@ -97,7 +98,10 @@ def _starting_s(timeout_s: float | None) -> float:
 def _end_all(
     context: Context, all_records: Iterable[ContainerRecord], timeout_s: float | None, starting_s: float
 ) -> list[str]:
-    running = [one for record in all_records if (one := find_running(context, record)) is not None]
+    everyone = list(all_records)
+    for record in everyone:
+        _say_stopped(context, record)
+    running = [one for record in everyone if (one := find_running(context, record)) is not None]
     _end(context, running, timeout_s, starting_s)
     return [one.record.id for one in running]
 
@@ -112,7 +116,7 @@ def _end(context: Context, running: list[Running], timeout_s: float | None, star
                 _wait_until_recorded(one)
         finally:
             for path in shown:
-                observe.unlink_stopping(path)
+                observe.unlink(path)
         for one in running:
             if not pidfd.wait(one.fd, _KILL_TIMEOUT_S):
                 raise DeadlineExceeded(f"kill container {one.record.name}", _KILL_TIMEOUT_S)
@@ -124,6 +128,13 @@ def _end(context: Context, running: list[Running], timeout_s: float | None, star
     finally:
         for one in running:
             one.close()
+
+
+def _say_stopped(context: Context, record: ContainerRecord) -> None:
+    if record.may_restart:
+        from pypod.engine.lifecycle.restarts import say_stopped
+
+        say_stopped(context, record)
 
 
 def release_volumes(context: Context, record: ContainerRecord) -> None:
@@ -192,7 +203,7 @@ def _show_as_stopping(context: Context, running: Iterable[Running]) -> list[str]
     own = os.getpid()
     content = f"{own} {context.proc.start_time(own) or 0}".encode()
     for path in paths:
-        observe.write_stopping(path, content)
+        observe.write(path, content)
     return paths
 
 
@@ -230,6 +241,8 @@ def kill(context: Context, record: ContainerRecord, number: int) -> None:
         )
     try:
         announce.container(context, announce.KILL, record)
+        if number in (*_ENDING, request(context, one, 0.0, 0.0).number):
+            _say_stopped(context, record)
         pidfd.send_signal(one.fd, number)
         if number == SIGKILL:
             pidfd.wait(one.fd, _KILL_TIMEOUT_S)

@@ -34,11 +34,11 @@ def sweep(context: Context, specs: Iterable[NetworkSpec]) -> list[str]:
 def detach_if_ended(context: Context, container_id: str) -> bool:
     """Detach a container if it has ended; return whether it was attached. One being started is skipped."""
     directory = context.layout.container(container_id)
-    if observe.container_state(directory, context.boot_id).alive:
+    if observe.container_state(directory, context.boot_id).active:
         return False
     try:
         with Lock(lock_of(context, records.find_container(context.database, container_id)), AT_ONCE) as lock, lock:
-            if observe.container_state(directory, context.boot_id).alive:
+            if observe.container_state(directory, context.boot_id).active:
                 return False
             unplug_and_detach(context, container_id)
             return True

@@ -152,7 +152,7 @@ def _holder(context: Context, wanted: Port, container_id: str) -> tuple[Containe
     for record, ports in all_ports(context):
         if record.id != container_id and any(wanted.meets(port) for port in ports):
             state = observe.state_of(context, record.id)
-            if state.alive or _is_being_started(context, record):
+            if state.active or _is_being_started(context, record):
                 return record, state
     return None
 

@@ -6,6 +6,7 @@ import os
 
 from pypod.engine.specs.security import security_options
 from pypod.errors import InvalidSpec
+from pypod.model import restart
 from pypod.model.namespace import PRIVATE, parse_mode
 
 TYPE_CHECKING = False
@@ -22,6 +23,9 @@ def member_fields(options: PodOptions) -> dict[str, Any]:
     if options.security_opt:
         security_options(options.security_opt)
         found["security_opt"] = tuple(options.security_opt)
+    if options.restart:
+        restart.parse(options.restart)
+        found["restart"] = options.restart
     if options.devices:
         from pypod.engine.specs import devices
 

@@ -14,6 +14,7 @@ from pypod.errors import InvalidSpec, Unsupported
 from pypod.kernel.abi import SIGTERM, signal_number
 from pypod.kernel.capabilities import DEFAULT_CAPABILITIES, bounding_set, merge
 from pypod.kernel.idmap import in_user_namespace
+from pypod.model import restart
 from pypod.model.container import DEFAULT_SHM_BYTES, ContainerSpec
 from pypod.model.ids import is_text
 from pypod.model.mount import VOLUME, parse_tmpfs
@@ -24,6 +25,7 @@ from pypod.model.words import quoted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from typing import Any
 
     from pypod.engine.images.stored import StoredImage
     from pypod.model.mount import Mount
@@ -132,6 +134,7 @@ def container_spec(
         interactive=options.interactive,
         terminal=options.terminal,
         remove=options.remove,
+        **_restart(options, pod),
         cgroup_parent=options.cgroup_parent,
         limits=from_options(options),
         oom_score_adj=options.oom_score_adj,
@@ -162,6 +165,16 @@ def _check_shared(options: ContainerOptions, modes: Mapping[str, Mode]) -> None:
         raise InvalidSpec("--shm-size", "cannot set shmsize when running in the host IPC namespace")
     if options.init and modes["pid"] != PRIVATE:
         raise InvalidSpec("--init", "cannot add init binary as PID 1 (PID namespace isn't private)")
+
+
+def _restart(options: ContainerOptions, pod: PodSpec | None) -> dict[str, Any]:
+    """Return the fields of its restart policy, or of its pod's. Raises InvalidSpec."""
+    asked = options.restart or (pod.restart if pod is not None and not options.remove else "")
+    if not asked:
+        return {}
+    policy, retries = restart.parse(asked)
+    restart.require_kept(policy, remove=options.remove)
+    return {"restart_policy": policy, "restart_retries": retries}
 
 
 def _exposed_ports(words: Sequence[str]) -> tuple[str, ...]:

@@ -103,9 +103,9 @@ def _asked(context: Context, record: VolumeRecord) -> int:
 
 
 def _running(context: Context, name: str, but: str = "") -> int:
-    """Return how many running containers use a volume, not counting ``but``."""
+    """Return how many containers that run, or are about to, use a volume, not counting ``but``."""
     users = [one for one in volumes.users(context.database, name) if one != but]
-    return sum(observe.running_process(context.layout.container(one), context.boot_id) is not None for one in users)
+    return sum(observe.state_of(context, one).active for one in users)
 
 
 def count(context: Context, record: VolumeRecord) -> int:

@@ -142,6 +142,13 @@ class ContainerOptions(RunningOptions, LimitOptions, NetworkOptions, UserNamespa
     stop_signal: str | int | None = field(
         default=None, metadata=about("Signal to stop a container. Default is SIGTERM", kind="string")
     )
+    restart: str = field(
+        default="",
+        metadata=about(
+            'Restart policy to apply when a container exits ("always"|"no"|"on-failure"|"unless-stopped")',
+            kind="string",
+        ),
+    )
     stop_timeout: int = field(
         default=DEFAULT_STOP_TIMEOUT_S,
         metadata=about("Timeout (in seconds) before a container stopped by a user is killed", kind="uint"),

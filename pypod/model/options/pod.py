@@ -77,6 +77,10 @@ class PodOptions(InfraOptions, NetworkOptions):
         converter=read.mounts,
         metadata=about("Attach a filesystem mount to every member of the pod", flag=""),
     )
+    restart: str = field(
+        default="",
+        metadata=about("Restart policy of the containers that are created in the pod without one", kind="string"),
+    )
     create_command: Sequence[str] = field(
         default=(), metadata=about("The command line that creates it, shown by inspect as CreateCommand", flag="")
     )

@@ -11,7 +11,7 @@ from pypod.model.options.limits import LimitOptions
 
 @frozen(kw_only=True)
 class UpdateOptions(LimitOptions):
-    """What can be changed of a container that exists: its limits and its environment."""
+    """What can be changed of a container that exists: its limits, its environment, its restart policy."""
 
     environment: Mapping[str, str] = field(
         default=NONE_GIVEN,
@@ -20,3 +20,4 @@ class UpdateOptions(LimitOptions):
     unsetenv: Sequence[str] = field(
         default=(), metadata=about("Unset environment variables of the container", kind="stringArray")
     )
+    restart: str = field(default="", metadata=about("Restart policy to apply when the container exits", kind="string"))

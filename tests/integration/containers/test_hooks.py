@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pypod import Engine, LaunchFailed
+from pypod import Engine, LaunchFailed, WrongState
 from tests.facts import wait_until
 
 pytestmark = pytest.mark.root
@@ -124,3 +125,22 @@ def test_a_failure_ends_the_start_of_an_initialized_one(engine, busybox, place: 
     with pytest.raises(LaunchFailed, match="a hook of startContainer failed"):
         container.start()
     assert container.state().status == "created"
+
+
+def test_nobody_enters_what_is_being_set_up(engine, busybox, place: Path, tmp_path: Path) -> None:
+    """Its root is the host's until then: an exec would run there."""
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+    add(place, "createRuntime", "-c", f"touch {begun}; until [ -e {ended} ]; do sleep 0.01; done")
+    container = engine.containers.create(["sleep", "1000"], rootfs=busybox)
+    starting = threading.Thread(target=container.start)
+    starting.start()
+    try:
+        wait_until(begun.exists)
+        assert container.state().status == "created"
+        assert container.namespaces() == {}
+        with pytest.raises(WrongState):
+            container.exec(["true"])
+    finally:
+        ended.touch()
+        starting.join()
+    assert container.exec(["test", "-e", str(begun)]).exit_code == 1

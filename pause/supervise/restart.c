@@ -1,0 +1,150 @@
+/* Restarts: the monitor executes itself and reads its plan once more. Nothing of the last run is left in its memory, and
+ * its pid stays. */
+#define _GNU_SOURCE
+#include "supervise/restart.h"
+#include "common/ops.h"
+#include "common/retry.h"
+#include "supervise/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ON_FAILURE = 1 };
+enum { APART_MS = 100 }; /* between two starts, as systemd does it (RestartSec=): podman has no delay at all */
+/* Files in the container's directory: somebody has stopped it, or has changed its policy. */
+static const char STOPPED[] = "stopped", POLICY[] = "restart";
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+int restart_prepare(struct restart *restart, const struct supervised *it)
+{
+	const struct record *asked = plan_find(&it->plan, OP_restart), *attach = plan_find(&it->plan, OP_attach);
+
+	if (asked) {
+		restart->policy = number(asked, 0);
+		restart->most = number(asked, 1);
+	}
+	restart->directory = attach ? strdup(text(attach, 0)) : NULL;
+	return restart->directory ? 0 : -1;
+}
+
+void restart_begin(struct restart *restart)
+{
+	restart->began_ms = now_ms();
+}
+
+static int open_directory(const struct restart *restart)
+{
+	return open(restart->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static bool is_stopped(int directory)
+{
+	return faccessat(directory, STOPPED, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void read_policy(struct restart *restart, int directory)
+{
+	char content[32];
+	unsigned policy, most;
+	int fd = openat(directory, POLICY, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	ssize_t length = RETRY(read(fd, content, sizeof content - 1));
+	close(fd);
+	content[length > 0 ? length : 0] = '\0';
+	if (sscanf(content, "%u %u", &policy, &most) == 2) {
+		restart->policy = policy;
+		restart->most = most;
+	}
+}
+
+bool restart_is_wanted(struct restart *restart, const struct supervised *it, int status)
+{
+	int directory = open_directory(restart);
+
+	if (directory < 0)
+		return false;
+	read_policy(restart, directory);
+	bool wanted = restart->policy && (!restart->most || it->restarts < restart->most) && !is_stopped(directory);
+	close(directory);
+	return wanted && !(restart->policy == ON_FAILURE && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Whether the exit that we recorded is still the last thing that happened. */
+static bool is_current(int directory, const struct supervised *it)
+{
+	struct stat ours, there;
+
+	return it->status_file >= 0 && fstat(it->status_file, &ours) == 0 &&
+	       fstatat(directory, "status", &there, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_ino == there.st_ino &&
+	       ours.st_dev == there.st_dev && !is_stopped(directory);
+}
+
+/* A volatile overlay cannot be mounted while the mark of an earlier mount exists (Documentation/filesystems/
+ * overlayfs.rst). Python removes it before a start (pypod/engine/storage/layers.py). */
+static void remove_overlay_mark(int directory)
+{
+	unlinkat(directory, "work/work/incompat/volatile/dirty", 0);
+	unlinkat(directory, "work/work/incompat/volatile", AT_REMOVEDIR);
+	unlinkat(directory, "work/work/incompat", AT_REMOVEDIR);
+}
+
+/* Leave in REPORT_FD what a caller sends: a byte, and the lock. Nobody reads what we answer. */
+static int call_ourselves(int lock)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { .room = { 0 } };
+	struct iovec io = { "", 1 };
+	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control.room,
+				  .msg_controllen = sizeof control.room };
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	int pair[2];
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &lock, sizeof(int));
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	if (RETRY(sendmsg(pair[0], &message, MSG_NOSIGNAL)) != 1)
+		return -1;
+	return dup2(pair[1], REPORT_FD); /* without CLOEXEC */
+}
+
+void restart_now(const struct restart *restart, const struct supervised *it, const char *name)
+{
+	char count[16];
+	char *words[] = { (char *)name, "", "", count, NULL };
+	int64_t left = restart->began_ms + APART_MS - now_ms();
+
+	if (left > 0)
+		poll(NULL, 0, left);
+	int lock = open_directory(restart);
+	if (lock < 0 || RETRY(flock(lock, LOCK_EX)) < 0 || !is_current(lock, it))
+		return;
+	remove_overlay_mark(lock);
+	record_restart_event(it);
+	snprintf(count, sizeof count, "%u", it->restarts + 1);
+	fcntl(PLAN_FD, F_SETFD, 0);
+	if (call_ourselves(lock) >= 0)
+		execv("/proc/self/exe", words);
+}
