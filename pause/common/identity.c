@@ -1,9 +1,11 @@
 #define _GNU_SOURCE
 #include "common/identity.h"
+#include "common/lines.h"
 #include "common/retry.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,10 +31,11 @@ pid_t process_number(int pidfd)
 
 	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
 	read_small(path, content);
-	const char *line = strstr(content, "\nPid:");
-	if (!line && *content)
+	bool there = *content;
+	pid_t pid = number_after(content, "Pid:", 0);
+	if (!pid && there)
 		errno = ESRCH;
-	return line ? atoi(line + 5) : 0;
+	return pid;
 }
 
 uint64_t start_time(pid_t pid)

@@ -1,6 +1,7 @@
 /* Cgroups by descriptor: by path it could be the group of a later run. */
 #define _GNU_SOURCE
 #include "supervise/group.h"
+#include "common/lines.h"
 #include "common/retry.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ static bool is_populated(int directory)
 	ssize_t length = RETRY(read(fd, content, sizeof content - 1));
 	close(fd);
 	content[length > 0 ? length : 0] = '\0';
-	return !strstr(content, "populated 0");
+	return number_after(content, "populated ", 1) != 0;
 }
 
 /* By descriptor: by path it could be the group of a later run. cgroup.kill (Linux 5.14) takes one write; before that,
@@ -117,6 +118,5 @@ unsigned long count_oom_kills(int file)
 	ssize_t length = file < 0 ? 0 : RETRY(pread(file, content, sizeof content - 1, 0));
 
 	content[length > 0 ? length : 0] = '\0';
-	const char *line = strstr(content, "\noom_kill ");
-	return line ? strtoul(line + strlen("\noom_kill "), NULL, 10) : 0;
+	return number_after(content, "oom_kill ", 0);
 }

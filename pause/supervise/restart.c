@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -55,13 +56,14 @@ static int open_directory(const struct restart *restart)
 
 static bool is_stopped(int directory)
 {
-	return faccessat(directory, STOPPED, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	struct stat there; /* musl's faccessat() is larger: it may create a process */
+
+	return fstatat(directory, STOPPED, &there, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static void read_policy(struct restart *restart, int directory)
 {
-	char content[32];
-	unsigned policy, most;
+	char content[32], *rest;
 	int fd = openat(directory, POLICY, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
@@ -69,9 +71,9 @@ static void read_policy(struct restart *restart, int directory)
 	ssize_t length = RETRY(read(fd, content, sizeof content - 1));
 	close(fd);
 	content[length > 0 ? length : 0] = '\0';
-	if (sscanf(content, "%u %u", &policy, &most) == 2) {
-		restart->policy = policy;
-		restart->most = most;
+	if (*content) { /* without space for the content, the policy stays */
+		restart->policy = strtoull(content, &rest, 10);
+		restart->most = strtoull(rest, NULL, 10);
 	}
 }
 
@@ -106,26 +108,13 @@ static void remove_overlay_mark(int directory)
 	unlinkat(directory, "work/work/incompat", AT_REMOVEDIR);
 }
 
-/* Leave in REPORT_FD what a caller sends: a byte, and the lock. Nobody reads what we answer. */
+/* Leave in REPORT_FD what a caller sends: one byte counts, and the lock with it. Nobody reads what we answer. */
 static int call_ourselves(int lock)
 {
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { .room = { 0 } };
-	struct iovec io = { "", 1 };
-	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control.room,
-				  .msg_controllen = sizeof control.room };
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	int pair[2];
 
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &lock, sizeof(int));
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -1;
-	if (RETRY(sendmsg(pair[0], &message, MSG_NOSIGNAL)) != 1)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    report_send(pair[0], &(struct report){ .kind = 0 }, lock) < 0)
 		return -1;
 	return dup2(pair[1], REPORT_FD); /* without CLOEXEC */
 }

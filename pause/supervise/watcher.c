@@ -142,8 +142,9 @@ static void ask(const char *request, size_t length, int said, int told)
 	} while (more > 0);
 	close(fd);
 	answer[got] = '\0';
-	if (strstr(answer, "\"return\""))
-		return;
+	for (const char *at = answer; (at = strchr(at, '"')); at++)
+		if (strncmp(at, "\"return\"", strlen("\"return\"")) == 0)
+			return;
 	keep_last_words(said);
 	dprintf(2, "%.*s: %s\n", (int)length, request, answer);
 	errno = EADDRINUSE; /* the answer has no reason: a port that was free before is taken by now */

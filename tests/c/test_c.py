@@ -27,7 +27,7 @@ SOURCES = {
     "plan": ["common/plan.c"],
     "passwd": ["process/passwd.c"],
     "log": ["monitor/log.c"],
-    "attach": ["common/identity.c"],
+    "attach": ["common/identity.c", "common/lines.c"],
     "netlink": ["common/plan.c"],
 }
 TAP_LINE = re.compile(r"^(ok|not ok) (\d+) - (.*)$")
