@@ -72,6 +72,10 @@ class Creation:
         asked = configured.of_container(self._engine, settings, asked, pod_spec)
 
         with Boundary("create container"):
+            if asked.init_container:
+                from pypod.engine.containers import init_containers
+
+                init_containers.check(self._engine, asked.init_container, pod_record)
             connections = resolved(self._engine, asked_of(asked, pod_spec))
             found, options, command = self._with_image(settings, base, pull, asked, command, pod_spec)
             ports = of_options(self._engine, options, asked_of(options, pod_spec))

@@ -152,10 +152,14 @@ class Pod(Handle):
         return records.find_container(self._engine.database, record.infra_id)
 
     def start(self) -> None:
-        """Start the infra and every member.
+        """Start the infra and every member, its init containers first, each to its end.
 
-        Raises PodBroken when the infra has died while members are still running, WrongState when the pod has neither.
+        These are not run when the other members run already. Raises PodBroken when the infra has died while members
+        are still running, WrongState when the pod has neither, or when an init container fails.
         """
+        self._start(initialize=True)
+
+    def _start(self, *, initialize: bool) -> None:
         from pypod.engine.lifecycle import infra, start
 
         record = self.record()
@@ -167,8 +171,13 @@ class Pod(Handle):
                 self.status,
                 f"no containers in pod {self.id} have no dependencies, cannot start pod: no such container",
             )
+        if initialize and any(one.initializes for one in members):
+            from pypod.engine.containers import init_containers
+
+            init_containers.run(self._engine, members)
         for member in members:
-            start.start(self._engine, member)
+            if not member.initializes:
+                start.start(self._engine, member)
         announce.pod(self._engine, announce.START, record)
 
     def explain(self) -> types.Explanation:
@@ -209,12 +218,12 @@ class Pod(Handle):
                     infra.stop(self._engine, record)
 
     def restart(self, timeout: float | None = None) -> None:
-        """Stop everything and start it in new namespaces, which also recovers a Broken pod."""
+        """Stop everything and start it in new namespaces, but for the init containers; this recovers a Broken pod."""
         record = self.record()
         for one in records.all_containers(self._engine.database, pod_id=self.id):
             announce.container(self._engine, announce.RESTART, one, record)
         self.stop(timeout)
-        self.start()
+        self._start(initialize=False)
 
     def kill(self, signal: str | int = SIGKILL) -> None:
         """Send a signal to the infra and the init process of every member. Raises WrongState when none is running."""

@@ -97,6 +97,7 @@ class ContainerSpec(Value):
     interactive: bool = False
     terminal: bool = False
     remove: bool = False
+    init_container: str = ""
     restart_policy: str = ""
     restart_retries: int = 0
     cgroup_parent: str = ""

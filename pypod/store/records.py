@@ -90,6 +90,11 @@ class ContainerRecord(Value):
         return _VOLUME in self.spec_json
 
     @property
+    def initializes(self) -> bool:
+        """Whether it is an init container of its pod."""
+        return '"init_container"' in self.spec_json
+
+    @property
     def may_restart(self) -> bool:
         """Whether it has, or had, a restart policy."""
         return '"restart_policy"' in self.spec_json

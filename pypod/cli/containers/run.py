@@ -30,7 +30,7 @@ RUN = Command(
     description="Runs a command in a new container from the given image or root file system.",
     synopsis="[options] IMAGE [COMMAND [ARG...]]",
     flags=(
-        *FLAGS,
+        *(flag for flag in FLAGS if flag.name != "init-ctr"),  # of a pod that is started later
         *_STREAM_FLAGS,
         *PRESERVE,
         Flag(name="detach", short="d", kind="bool", help="Run container in background"),

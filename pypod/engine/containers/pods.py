@@ -35,8 +35,11 @@ def infra_of(context: Context, pod: PodRecord) -> ContainerRecord | None:
 def state_of(context: Context, pod: PodRecord) -> PodState:
     """Return the current state of a pod and its members."""
     infra_state = observe.state_of(context, pod.infra_id) if pod.infra_id else None
-    found = tuple((one.id, observe.state_of(context, one.id)) for one in members(context, pod))
-    return PodState(status=pod_status(infra_state, [one for _, one in found]), infra=infra_state, members=found)
+    everyone = members(context, pod)
+    found = tuple((one.id, observe.state_of(context, one.id)) for one in everyone)
+    # as in podman, an init container that has ended does not make the pod Degraded
+    counted = [state for one, (_, state) in zip(everyone, found, strict=True) if not one.initializes]
+    return PodState(status=pod_status(infra_state, counted), infra=infra_state, members=found)
 
 
 def remove(context: Context, record: PodRecord, timeout_s: float | None = None) -> None:

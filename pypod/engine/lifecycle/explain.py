@@ -130,7 +130,7 @@ def of_pod_start(context: Context, pod: PodRecord) -> Explanation:
     if pod.infra_id and not infra.ready(context, pod):
         told += _infra(context, pod, records.find_container(context.database, pod.infra_id))
         process = _UNKNOWN
-    for record in records.all_containers(context.database, pod_id=pod.id):
+    for record in sorted(records.all_containers(context.database, pod_id=pod.id), key=lambda one: not one.initializes):
         state = observe.state_of(context, record.id)
         if state.alive:
             told += _continued(state) if record.kind == records.CONTAINER else ()

@@ -134,6 +134,7 @@ def container_spec(
         interactive=options.interactive,
         terminal=options.terminal,
         remove=options.remove,
+        init_container=options.init_container,
         **_restart(options, pod),
         cgroup_parent=options.cgroup_parent,
         limits=from_options(options),

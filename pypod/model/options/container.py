@@ -142,6 +142,10 @@ class ContainerOptions(RunningOptions, LimitOptions, NetworkOptions, UserNamespa
     stop_signal: str | int | None = field(
         default=None, metadata=about("Signal to stop a container. Default is SIGTERM", kind="string")
     )
+    init_container: str = field(
+        default="",
+        metadata=about("Run this container, 'always' or 'once', before the others of its pod", flag="init-ctr"),
+    )
     restart: str = field(
         default="",
         metadata=about(
