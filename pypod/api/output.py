@@ -11,15 +11,12 @@ from pypod.api.handle import ContainerHandle
 from pypod.engine.core import announce, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.errors import DeadlineExceeded
-from pypod.kernel import pidfd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pypod.model.container import ContainerState
 
-_POLL_S = 0.02
 _CREATED_POLL_S = 0.01
 
 
@@ -62,7 +59,10 @@ class OutputMethods(ContainerHandle):
             if tail is not None and tail >= 0:  # podman's --tail -1 means all lines
                 reader.skip_to_last(tail)
             if follow:
-                yield from logs.follow(reader, self._wait_for_output)
+                from pypod.engine.containers.output import Output
+
+                with Output(self.directory, self._engine.boot_id) as output:
+                    yield from logs.follow(reader, output.wait)
             else:
                 yield from reader.pieces()
         finally:
@@ -84,17 +84,6 @@ class OutputMethods(ContainerHandle):
                 offset = 0
         return LogReader(path, offset)
 
-    def _wait_for_output(self) -> bool:
-        """Return True after a moment, or False when it has exited."""
-        state = observe.container_state(self.directory, self._engine.boot_id)
-        if not state.active:
-            return False
-        if state.restarting:
-            time.sleep(_POLL_S)
-        else:
-            _wait_for_process(state, _POLL_S)
-        return True
-
     def attach(self, *, announced: bool = False) -> types.Attachment:
         """Attach to its input; the output is in ``logs``. Raises WrongState when it is not running.
 
@@ -107,12 +96,3 @@ class OutputMethods(ContainerHandle):
         if not announced:
             announce.container(self._engine, announce.ATTACH, record)
         return attachment
-
-
-def _wait_for_process(state: ContainerState, timeout_s: float | None) -> None:
-    fd = pidfd.open_process(state.pid, state.start_time)
-    if fd is not None:
-        try:
-            pidfd.wait(fd, timeout_s)
-        finally:
-            os.close(fd)

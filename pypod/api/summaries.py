@@ -56,6 +56,11 @@ class ContainerSummary:
         return pod.name if pod is not None else ""
 
     @property
+    def counts_in_pod(self) -> bool:
+        """Whether the status of its pod depends on its state: not on those of the infra and of init containers."""
+        return self._record.counts_in_pod
+
+    @property
     def is_infra(self) -> bool:
         """Whether it is the infra of a pod."""
         return self._record.kind == INFRA
@@ -218,7 +223,7 @@ class PodSummary:
         from pypod.model.pod import pod_status
 
         infra = next((one.state for one in self.members if one.is_infra), None)
-        return pod_status(infra, [one.state for one in self.members if not one.is_infra])
+        return pod_status(infra, [one.state for one in self.members if one.counts_in_pod])
 
     @property
     def cgroup_parent(self) -> str:

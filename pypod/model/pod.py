@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pypod.model.mount import Mount
     from pypod.model.port import Port
 
+CONTINUE, STOP = "continue", "stop"  # exit policies: what a pod does when its last member has ended
+
 
 class PodSpec(Value):
     """The specification of a pod. ``share`` names the kinds of namespaces that the infra holds for all members.
@@ -51,6 +53,7 @@ class PodSpec(Value):
     no_hosts: bool = False
     no_hostname: bool = False
     restart: str = ""
+    exit_policy: str = ""
     pid: Mode = PRIVATE
     uts: Mode = PRIVATE
     devices: tuple[Device, ...] = ()

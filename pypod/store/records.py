@@ -95,6 +95,11 @@ class ContainerRecord(Value):
         return '"init_container"' in self.spec_json
 
     @property
+    def counts_in_pod(self) -> bool:
+        """Whether the status of its pod depends on its state: not on those of the infra and of init containers."""
+        return self.kind == CONTAINER and not self.initializes
+
+    @property
     def may_restart(self) -> bool:
         """Whether it has, or had, a restart policy."""
         return '"restart_policy"' in self.spec_json

@@ -45,7 +45,6 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     ("engine", "a name without a transport is one of a registry, as in podman", "image_default_transport"),
     ("engine", "programs are found in $PATH", "helper_binaries_dir network_cmd_path"),
     ("engine", "a host port is held as long as its container runs", "enable_port_reservation"),
-    ("engine", "a pod goes on when its members have ended", "pod_exit_policy"),
     (
         "engine",
         "pypod has neither compose, kube, CDI nor plugins",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 from pypod.engine.containers import pods, recovery
-from pypod.engine.core import lost_records, observe
+from pypod.engine.core import announce, lost_records, observe
 from pypod.engine.core.boundary import Boundary
 from pypod.engine.core.layout import Layout
 from pypod.engine.core.locks import Lock
-from pypod.engine.lifecycle import stopping
+from pypod.engine.lifecycle import infra, stopping
+from pypod.engine.lifecycle.plan import REMOVE, STOP_POD
 from pypod.engine.storage import mount_points, trash
 from pypod.errors import PypodError
 from pypod.model.ids import is_id
@@ -50,10 +51,6 @@ def _disconnect(context: Context, identifier: str) -> None:
 
 def _remove_pod(context: Context, identifier: str) -> None:
     pods.remove(context, records.find_pod(context.database, identifier), timeout_s=0)
-
-
-def _remove_container(context: Context, identifier: str) -> None:
-    stopping.remove(context, records.find_container(context.database, identifier))
 
 
 def _has_ended(context: Context, identifier: str) -> bool:
@@ -118,15 +115,36 @@ def repair(context: Context) -> list[str]:
     return done + [f"deleted {path}" for path in left_there]
 
 
+def _stop_pod(context: Context, pod_id: str) -> None:
+    """Stop the infra of a pod whose exit policy is to stop, if none of its members runs or is about to."""
+    pod = records.find_pod(context.database, pod_id)
+    everyone = records.all_containers(context.database, pod_id=pod_id)
+    members = [one for one in everyone if one.kind != records.INFRA]
+    if not any(observe.state_of(context, one.id).active for one in members):
+        announce.pod(context, announce.STOP, pod)
+        infra.stop_locked(context, pod)
+
+
 def main() -> None:
-    """Remove one container; executed by its monitor as the last thing it does. argv: ROOT ID [EVENTS-BACKEND]."""
+    """Do what is to be done after the end of a container; its monitor executes this as the last thing it does.
+
+    argv: ROOT ID WHAT [EVENTS-BACKEND]
+    """
     import sys
 
     from pypod.engine.core.context import Context
 
-    root, identifier, *backend = sys.argv[1:]
+    root, identifier, what, *backend = sys.argv[1:]
     if not os.path.exists(Layout(root).database):  # deleted meanwhile: an engine would create it again
         return
     with Context(root) as context:
         context.use_events_backend("".join(backend))
-        _quietly(_remove_container, context, identifier)
+        _quietly(_after_the_end, context, identifier, what)
+
+
+def _after_the_end(context: Context, identifier: str, what: str) -> None:
+    record = records.find_container(context.database, identifier)
+    if REMOVE in what:
+        _quietly(stopping.remove, context, record)
+    if STOP_POD in what:
+        _quietly(_stop_pod, context, record.pod_id)

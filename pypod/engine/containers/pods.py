@@ -37,8 +37,7 @@ def state_of(context: Context, pod: PodRecord) -> PodState:
     infra_state = observe.state_of(context, pod.infra_id) if pod.infra_id else None
     everyone = members(context, pod)
     found = tuple((one.id, observe.state_of(context, one.id)) for one in everyone)
-    # as in podman, an init container that has ended does not make the pod Degraded
-    counted = [state for one, (_, state) in zip(everyone, found, strict=True) if not one.initializes]
+    counted = [state for one, (_, state) in zip(everyone, found, strict=True) if one.counts_in_pod]
     return PodState(status=pod_status(infra_state, counted), infra=infra_state, members=found)
 
 

@@ -144,7 +144,7 @@ def _store(context: Context) -> dict[str, Any]:
     for pod in listed_pods(context):
         members = [(one, state) for one, state in containers if one.pod_id == pod.id]
         infra = next((state for one, state in members if one.kind == INFRA), None)
-        found.append(pod_status(infra, [state for one, state in members if one.kind != INFRA]).lower())
+        found.append(pod_status(infra, [state for one, state in members if one.counts_in_pod]).lower())
     driver = drivers.shown(context)
     disk = os.statvfs(context.layout.root)
     return {

@@ -10,7 +10,7 @@ from pypod.kernel.cgroups.driver import container_path
 from pypod.model.limits import Limits
 from pypod.model.moment import Timestamp
 from pypod.model.network_flags import NO_RESOLV_CONF
-from pypod.model.pod import pod_status
+from pypod.model.pod import CONTINUE, pod_status
 from pypod.store import records, stored_specs
 from pypod.store.networks import names_of_container
 
@@ -36,8 +36,8 @@ def inspect_pod(context: Context, record: PodRecord) -> dict[str, Any]:
         "Name": record.name,
         "Created": Timestamp(record.created_ns),
         "CreateCommand": list(spec.create_command),
-        "ExitPolicy": "continue",
-        "State": pod_status(infra, [state for one, state in everyone if one.kind != records.INFRA]),
+        "ExitPolicy": spec.exit_policy or CONTINUE,
+        "State": pod_status(infra, [state for one, state in everyone if one.counts_in_pod]),
         "Hostname": spec.hostname,
         "Labels": dict(spec.labels),
         "CreateCgroup": spec.infra,

@@ -13,6 +13,7 @@ from pypod.kernel import idmap, programs
 from pypod.kernel.programs import path as program_path
 from pypod.model.mount import IMAGE, TMPFS, VOLUME, plain_path
 from pypod.model.namespace import HOST, OWN_IDS, POD
+from pypod.model.pod import STOP
 from pypod.runtime.compiler.plans import container_ops
 from pypod.runtime.compiler.surroundings import WHOLE_MAPS, Surroundings
 from pypod.runtime.oci import OCI_VERSION, Places, runtime_spec
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pypod.runtime.ops import Plan
     from pypod.runtime.trees import Tree
 
+REMOVE, STOP_POD = "r", "p"  # what the monitor's last command does
 TTY_GROUP = 5  # the gid of tty on every distribution
 
 
@@ -49,8 +51,8 @@ def container_plan(start: Start, attached: tuple[Attachment, ...] = ()) -> Plan:
         *_device_filter(start, tracked),
         *network_ops.host_ops(context, record.id, record.name, spec, attached, watched=True),
     ]
-    if spec.remove and not start.attended:
-        settings.append(Op("finally", *cleanup_command(context, record.id)))
+    if words := _after_its_end(start):
+        settings.append(Op("finally", *cleanup_command(context, record.id, words)))
     sourced = _sourced(start)
     if start.caller.environment:
         variables = {**dict(sourced.environment), **dict(start.caller.environment)}
@@ -280,7 +282,13 @@ def _settings(start: Start, tracked: str) -> list[Op]:
     return ops
 
 
-def cleanup_command(context: Context, identifier: str) -> tuple[str, ...]:
-    """Return the command that removes a container that has ended unattended."""
+def _after_its_end(start: Start) -> str:
+    """Return what is to be done once it has ended, as ``collect`` understands it; empty for nothing."""
+    stops = start.pod_spec is not None and start.pod_spec.exit_policy == STOP and not start.spec.init_container
+    return REMOVE * (start.spec.remove and not start.attended) + STOP_POD * stops
+
+
+def cleanup_command(context: Context, identifier: str, what: str) -> tuple[str, ...]:
+    """Return the command that does ``what`` (REMOVE, STOP_POD) is to be done after the end of a container."""
     backend = (context.events_backend,) if context.events_backend else ()  # the monitor has not our environment
-    return programs.python("pypod.engine.containers.collect", context.layout.root, identifier, *backend)
+    return programs.python("pypod.engine.containers.collect", context.layout.root, identifier, what, *backend)

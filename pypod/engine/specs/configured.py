@@ -100,7 +100,9 @@ def of_pod(context: Context, settings: Settings, options: P) -> P:
     if not settings.values:
         return options
     _require_cgroup_manager(settings)
-    found = _mapped(settings, options, {(_CONTAINERS, "shm_size"): "shm_size"})
+    found = _mapped(
+        settings, options, {(_CONTAINERS, "shm_size"): "shm_size", (_ENGINE, "pod_exit_policy"): "exit_policy"}
+    )
     share = options.share if isinstance(options.share, str) else ",".join(options.share)
     if options.infra:
         image = {(_ENGINE, "infra_image"): "infra_image"}

@@ -8,6 +8,7 @@ from pypod.engine.specs.security import security_options
 from pypod.errors import InvalidSpec
 from pypod.model import restart
 from pypod.model.namespace import PRIVATE, parse_mode
+from pypod.model.pod import CONTINUE, STOP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ def member_fields(options: PodOptions) -> dict[str, Any]:
     if options.security_opt:
         security_options(options.security_opt)
         found["security_opt"] = tuple(options.security_opt)
+    if options.exit_policy not in ("", CONTINUE, STOP):
+        message = f'running pod create option: invalid pod exit policy: "{options.exit_policy}"'
+        raise InvalidSpec("--exit-policy", message)
+    if options.exit_policy:
+        found["exit_policy"] = options.exit_policy
     if options.restart:
         restart.parse(options.restart)
         found["restart"] = options.restart

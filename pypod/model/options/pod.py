@@ -77,6 +77,10 @@ class PodOptions(InfraOptions, NetworkOptions):
         converter=read.mounts,
         metadata=about("Attach a filesystem mount to every member of the pod", flag=""),
     )
+    exit_policy: str = field(
+        default="",
+        metadata=about("Behaviour when the last container exits: continue, stop", shown="continue"),
+    )
     restart: str = field(
         default="",
         metadata=about("Restart policy of the containers that are created in the pod without one", kind="string"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
+import threading
+import time
 
 import pytest
 
-from pypod import (
-    NoSuchContainer,
-)
+from pypod import Engine, NoSuchContainer
 from tests.facts import output
 
 pytestmark = pytest.mark.root
@@ -56,3 +58,41 @@ class TestLogs:
         for options in ({}, {"tail": 5}, {"follow": True}):
             next(container.logs(**options))
         assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_followers_use_no_processor_time_between_lines(engine: Engine, busybox: str) -> None:
+    container = engine.containers.run(["sleep", "1000"], rootfs=busybox)
+    followers = [threading.Thread(target=lambda: list(container.logs(follow=True))) for _ in range(20)]
+    for one in followers:
+        one.start()
+    time.sleep(0.3)
+    before = time.process_time()
+    time.sleep(1)
+    used_s = time.process_time() - before
+    container.stop(timeout=0)
+    for one in followers:
+        one.join(10)
+    assert not any(one.is_alive() for one in followers)
+    assert used_s < 0.02
+
+
+def test_a_follower_without_a_watch(engine: Engine, busybox: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user may have too many of them."""
+
+    def refuse(_directory: str) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("pypod.engine.containers.output.Watch", refuse)
+    container = engine.containers.run(["sh", "-c", "echo a; sleep 0.2; echo b"], rootfs=busybox)
+    assert b"".join(piece.data for piece in container.logs(follow=True)) == b"a\nb\n"
+
+
+def test_a_follower_whose_container_loses_its_monitor(engine: Engine, busybox: str) -> None:
+    container = engine.containers.run(["sleep", "1000"], rootfs=busybox)
+    follower = threading.Thread(target=lambda: list(container.logs(follow=True)))
+    follower.start()
+    state = container.state()
+    for pid in (state.supervisor_pid, state.pid):
+        os.kill(pid, signal.SIGKILL)
+    follower.join(10)
+    assert not follower.is_alive()
