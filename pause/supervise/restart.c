@@ -21,8 +21,10 @@
 
 enum { ON_FAILURE = 1 };
 enum { APART_MS = 100 }; /* between two starts, as systemd does it (RestartSec=): podman has no delay at all */
-/* Files in the container's directory: somebody has stopped it, or has changed its policy. */
-static const char STOPPED[] = "stopped", POLICY[] = "restart";
+static const char POLICY[] = "restart"; /* in the container's directory: somebody has changed it */
+/* A mode of the status file says that somebody has stopped the container: that takes no space on a full disk, lasts over
+ * a boot, and a new start begins with a new file. */
+enum { STOPPED = S_IXUSR };
 
 static int64_t now_ms(void)
 {
@@ -54,11 +56,11 @@ static int open_directory(const struct restart *restart)
 	return open(restart->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static bool is_stopped(int directory)
+static bool is_stopped(const struct supervised *it)
 {
-	struct stat there; /* musl's faccessat() is larger: it may create a process */
+	struct stat status;
 
-	return fstatat(directory, STOPPED, &there, AT_SYMLINK_NOFOLLOW) == 0;
+	return it->status_file < 0 || fstat(it->status_file, &status) < 0 || status.st_mode & STOPPED;
 }
 
 static void read_policy(struct restart *restart, int directory)
@@ -84,9 +86,9 @@ bool restart_is_wanted(struct restart *restart, const struct supervised *it, int
 	if (directory < 0)
 		return false;
 	read_policy(restart, directory);
-	bool wanted = restart->policy && (!restart->most || it->restarts < restart->most) && !is_stopped(directory);
 	close(directory);
-	return wanted && !(restart->policy == ON_FAILURE && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	bool wanted = restart->policy && (!restart->most || it->restarts < restart->most);
+	return wanted && !is_stopped(it) && !(restart->policy == ON_FAILURE && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 /* Whether the exit that we recorded is still the last thing that happened. */
@@ -94,9 +96,9 @@ static bool is_current(int directory, const struct supervised *it)
 {
 	struct stat ours, there;
 
-	return it->status_file >= 0 && fstat(it->status_file, &ours) == 0 &&
+	return !is_stopped(it) && fstat(it->status_file, &ours) == 0 &&
 	       fstatat(directory, "status", &there, AT_SYMLINK_NOFOLLOW) == 0 && ours.st_ino == there.st_ino &&
-	       ours.st_dev == there.st_dev && !is_stopped(directory);
+	       ours.st_dev == there.st_dev;
 }
 
 /* A volatile overlay cannot be mounted while the mark of an earlier mount exists (Documentation/filesystems/

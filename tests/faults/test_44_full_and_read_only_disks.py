@@ -13,7 +13,7 @@ import pytest
 
 from pypod import Engine, LaunchFailed, StoreError, SystemFailure
 from tests.cli.program import Program
-from tests.facts import created_nothing, wait_until
+from tests.facts import created_nothing, is_there, wait_until
 from tests.images.made import Made, busybox_entries, layer
 from tests.images.tiny import Tiny
 
@@ -87,6 +87,15 @@ class TestFullDisk:
             engine.pods.get("p").remove()
             assert engine.pods.list() == engine.containers.list(all=True) == []
         wait_until(lambda: free_bytes(small) > 0)  # files are deleted in the background
+
+    def test_what_is_stopped_is_not_started_again(self, small, busybox) -> None:
+        with Engine(str(small / "storage")) as engine:
+            container = engine.containers.run(SLEEP, rootfs=busybox, restart="always")
+            monitor = container.state().supervisor_pid
+            fill(small)
+            container.stop(timeout=0)
+            wait_until(lambda: not is_there(monitor))
+            assert (container.state().status, container.state().exit_code) == ("exited", 137)
 
     def test_without_any_reserve_the_files_of_what_is_removed_make_room(self, small, busybox) -> None:
         with Engine(str(small / "storage")) as engine:

@@ -1,9 +1,9 @@
-"""What a container's monitor, which restarts it, is told through files in its directory (pause/supervise/restart.c)."""
+"""What a container's monitor, which restarts it, is told through its directory (pause/supervise/restart.c)."""
 
 from __future__ import annotations
 
 import os
-from functools import partial
+import stat
 
 from pypod.engine.core import observe
 from pypod.engine.core.effects import Effect
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pypod.model.container import ContainerSpec
     from pypod.store.records import ContainerRecord
 
-_STOPPED, _POLICY = "stopped", "restart"
+_POLICY = "restart"  # a file
+_STOPPED = stat.S_IXUSR  # a mode of the status file, which a full disk takes, and which a new start does not have
 _NEVER, _ON_FAILURE, _ANY_END = 0, 1, 2  # as in pause/common/ops.h
 _KINDS = {"": _NEVER, restart.NO: _NEVER, restart.ON_FAILURE: _ON_FAILURE}
 
@@ -35,16 +36,29 @@ def _kind(policy: str) -> int:
 
 
 def forgetting(directory: str, spec: ContainerSpec) -> list[Effect]:
-    """Return what forgets, before a start, what the monitor of an earlier run was told."""
+    """Return what forgets, before a start, another policy that the monitor of an earlier run was told."""
     if not spec.restart_policy:  # then it was told nothing
         return []
-    paths = (f"{directory}/{name}" for name in (_STOPPED, _POLICY))
-    return [Effect(f"remove {path}, if it is there", "unlink(2)", partial(observe.unlink, path)) for path in paths]
+    path = f"{directory}/{_POLICY}"
+    return [Effect(f"remove {path}, if it is there", "unlink(2)", lambda: observe.unlink(path))]
 
 
 def say_stopped(context: Context, record: ContainerRecord) -> None:
     """Say that somebody stops a container with a restart policy: its monitor does not start it again."""
-    observe.write(f"{context.layout.container(record.id)}/{_STOPPED}", b"")
+    try:
+        fd = os.open(_status(context, record), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # it never ran
+        return
+    try:
+        os.fchmod(fd, 0o600 | _STOPPED)
+    except OSError:  # a read-only file system: no start could be recorded there, either
+        return
+    finally:
+        os.close(fd)
+
+
+def _status(context: Context, record: ContainerRecord) -> str:
+    return f"{context.layout.container(record.id)}/status"
 
 
 def tell(directory: str, policy: tuple[str, int]) -> None:
@@ -72,4 +86,7 @@ def wanted(context: Context) -> list[ContainerRecord]:
 
 def _is_stopped(context: Context, record: ContainerRecord) -> bool:
     """Return whether somebody has stopped a container since it was started."""
-    return os.access(f"{context.layout.container(record.id)}/{_STOPPED}", os.F_OK)
+    try:
+        return bool(os.lstat(_status(context, record)).st_mode & _STOPPED)
+    except OSError:
+        return False
