@@ -1,4 +1,4 @@
 NAMES = (
     *("lifecycle", "commands", "list", "footprint", "scale", "namespaces", "stats", "names", "networks"),
-    *("rootless", "user_networks", "images", "image_memory"),
+    *("rootless", "user_networks", "images", "image_memory", "restarts"),
 )
