@@ -160,6 +160,7 @@ FIELDS: dict[str, Callable[[Row], Any]] = {
     "Pod": lambda row: row.identifier(row.container.pod_id),
     "PodName": lambda row: row.container.pod_name,
     "Ports": lambda row: ", ".join(map(str, row.container.ports)),
+    "Restarts": lambda row: row.container.state.restarts,  # as in podman 5
     "RunningFor": lambda row: row.listing.ago(row.container.created_ns),
     "Size": _size,
     "StartedAt": lambda row: _seconds(row.container.state.started_ns),

@@ -65,6 +65,7 @@ def test_restarts_are_counted(pypod, root) -> None:
     pypod.ok("run", "-d", "--name", "c", "--restart", "on-failure:2", *root, "sh", "-c", "exit 3")
     wait_until(lambda: pypod.ok("inspect", "c", "--format", "{{.RestartCount}} {{.State.ExitCode}}") == "2 3\n")
     assert "Exited (3)" in pypod.ok("ps", "-a", "--format", "{{.Status}}")
+    assert pypod.ok("ps", "-a", "--format", "table {{.Names}} {{.Restarts}}").split() == ["NAMES", "RESTARTS", "c", "2"]
 
 
 def test_rm_conflicts_not_with_no(pypod, root) -> None:
@@ -100,4 +101,6 @@ def test_boot(pypod, root, engine) -> None:
     assert sorted(pypod.ok("system", "boot").split()) == ["a", "b"]
     assert sorted(pypod.ok("ps", "--format", "{{.Names}}").split()) == ["a", "b"]
     assert pypod.ok("system", "boot") == ""
+    started = pypod.ok("start", "--all", "--filter", "restart-policy=unless-stopped")  # podman's way
+    assert started.split() == [engine.containers.get("c").id]
     assert pypod("system", "boot", "x").returncode == 125
