@@ -6,16 +6,11 @@ import re
 import time
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-from benchmarks.harness import PYPOD, Clock, Goal, Report, Settings, compete, note_reasons, rows
+from benchmarks.harness import Clock, Goal, Report, Settings, compete, note_reasons, rows
+from benchmarks.lifecycle import Library
 from benchmarks.peers import Podman
 from benchmarks.workspace import Workspace
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from pypod import Engine
 
 OPERATION = "restart"
 GOALS = {OPERATION: Goal(limit=5, podman_ratio=1)}
@@ -23,34 +18,19 @@ _RESTARTS = 5
 _PATIENCE_S = 30.0
 
 
-class PypodRestarts:
+class PypodRestarts(Library):
     """pypod: from the event of the restart, which follows the wait, to that of the start."""
-
-    name = PYPOD
-    every = 1
-
-    def __init__(self, place: Workspace) -> None:
-        self._place = place
-        self._engine: Engine | None = None
-
-    def __enter__(self) -> Self:
-        from pypod import Engine
-
-        self._engine = Engine(f"{self._place.directory}/pypod")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._engine is not None:
-            self._engine.close()
 
     def turn(self, clock: Clock) -> None:
         """Let a container end until it has been started again some times."""
         assert self._engine is not None
         container = self._engine.containers.run(["true"], rootfs=self._place.rootfs, restart="always")
         deadline = time.monotonic() + _PATIENCE_S
-        while container.state().restarts < _RESTARTS and time.monotonic() < deadline:
-            time.sleep(0.02)
-        container.remove(force=True, timeout=0)
+        try:
+            while container.state().restarts < _RESTARTS and time.monotonic() < deadline:
+                time.sleep(0.02)
+        finally:
+            container.remove(force=True, timeout=0)  # nothing else ends it
         told = [one for one in self._engine.events() if one.id == container.id and one.action in ("restart", "start")]
         for earlier, later in pairwise(told):
             if (earlier.action, later.action) == ("restart", "start"):

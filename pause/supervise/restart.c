@@ -2,6 +2,7 @@
  * its pid stays. */
 #define _GNU_SOURCE
 #include "supervise/restart.h"
+#include "common/clock.h"
 #include "common/ops.h"
 #include "common/retry.h"
 #include "supervise/record.h"
@@ -16,23 +17,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { ON_FAILURE = 1 };
 enum { APART_MS = 100 }; /* between two starts, as systemd does it (RestartSec=): podman has no delay at all */
 static const char POLICY[] = "restart"; /* in the container's directory: somebody has changed it */
-/* A mode of the status file says that somebody has stopped the container: that takes no space on a full disk, lasts over
- * a boot, and a new start begins with a new file. */
+/* A permission bit of the status file says that somebody has stopped the container: it takes no space on a full disk,
+ * survives a boot, and the next start begins with a new file. */
 enum { STOPPED = S_IXUSR };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 int restart_prepare(struct restart *restart, const struct supervised *it)
 {
@@ -48,7 +40,7 @@ int restart_prepare(struct restart *restart, const struct supervised *it)
 
 void restart_begin(struct restart *restart)
 {
-	restart->began_ms = now_ms();
+	restart->began_ms = monotonic_ms();
 }
 
 static int open_directory(const struct restart *restart)
@@ -125,7 +117,7 @@ void restart_now(const struct restart *restart, const struct supervised *it, con
 {
 	char count[16];
 	char *words[] = { (char *)name, "", "", count, NULL };
-	int64_t left = restart->began_ms + APART_MS - now_ms();
+	int64_t left = restart->began_ms + APART_MS - monotonic_ms();
 
 	if (left > 0)
 		poll(NULL, 0, left);

@@ -181,6 +181,7 @@ def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> Contai
         return ContainerState(status="exited")
     if not (0 < pid <= _PID_MAX and 0 <= supervisor <= _PID_MAX):
         return ContainerState(status="exited")
+    of_this_boot = start[4].decode("ascii", "replace") == boot_id
     if status is not None and 0 <= status <= _STATUS_MAX:
         return ContainerState(
             status="exited",
@@ -190,11 +191,9 @@ def parse_state(content: bytes, boot_id: str, proc: Proc = pidfd.PROC) -> Contai
             signal=0 if os.WIFEXITED(status) else os.WTERMSIG(status),
             oom_killed=b"OOM" in end[2:],
             restarts=restarts,
-            restarting=b"AGAIN" in end[2:]
-            and start[4].decode("ascii", "replace") == boot_id
-            and proc.is_running(supervisor, supervisor_start),
+            restarting=b"AGAIN" in end[2:] and of_this_boot and proc.is_running(supervisor, supervisor_start),
         )
-    if start[4].decode("ascii", "replace") != boot_id:
+    if not of_this_boot:
         return ContainerState(status="exited", started_ns=started_ns)
     running = proc.is_running(pid, start_time)
     supervised = supervisor > 0 and (not running or content[_SETUP_MARK] == b"S")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pypod.store.records import ContainerRecord
 
 _POLICY = "restart"  # a file
-_STOPPED = stat.S_IXUSR  # a mode of the status file, which a full disk takes, and which a new start does not have
+_STOPPED = stat.S_IXUSR  # a permission bit of the status file: a full disk takes it, and the next start begins without
 _NEVER, _ON_FAILURE, _ANY_END = 0, 1, 2  # as in pause/common/ops.h
 _KINDS = {"": _NEVER, restart.NO: _NEVER, restart.ON_FAILURE: _ON_FAILURE}
 

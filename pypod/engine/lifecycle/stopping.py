@@ -241,7 +241,7 @@ def kill(context: Context, record: ContainerRecord, number: int) -> None:
         )
     try:
         announce.container(context, announce.KILL, record)
-        if number in (*_ENDING, request(context, one, 0.0, 0.0).number):
+        if record.may_restart and number in (*_ENDING, request(context, one, 0.0, 0.0).number):
             _say_stopped(context, record)
         pidfd.send_signal(one.fd, number)
         if number == SIGKILL:
